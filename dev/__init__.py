@@ -1,0 +1,1 @@
+"""Development tools: a local cluster, the demo, the benchmarks. Never shipped."""

@@ -1,0 +1,51 @@
+"""One line a step on standard error, with the time it took.
+
+On a terminal the running step counts its seconds; elsewhere (CI, a pipe) only
+finished steps are printed, so that logs stay readable.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_print_lock = threading.Lock()
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Show that ``what`` is under way, then how long it took or that it failed."""
+    started = time.monotonic()
+    finished = threading.Event()
+    ticker = threading.Thread(target=_tick, args=(what, started, finished), daemon=True)
+    if sys.stderr.isatty():
+        ticker.start()
+    try:
+        yield
+    except BaseException:
+        _line(what, started, "failed")
+        raise
+    else:
+        _line(what, started, "done")
+    finally:
+        finished.set()
+
+
+def say(text: str) -> None:
+    """Print one line of progress that is not a step."""
+    with _print_lock:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _tick(what: str, started: float, finished: threading.Event) -> None:
+    while not finished.wait(1):
+        with _print_lock:
+            print(f"\r{time.monotonic() - started:7.1f} s  {what} …", end="", file=sys.stderr, flush=True)
+
+
+def _line(what: str, started: float, end: str) -> None:
+    start_of_line = "\r\033[K" if sys.stderr.isatty() else ""
+    say(f"{start_of_line}{time.monotonic() - started:7.1f} s  {what}: {end}")
