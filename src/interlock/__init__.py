@@ -1,0 +1,1 @@
+"""Interlock: progressive delivery for AI agents on Kubernetes."""

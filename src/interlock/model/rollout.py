@@ -1,0 +1,417 @@
+"""Rollout: which version should serve, how to get there, when to turn back.
+
+Only `status` is the operator's.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from interlock.model.base import (
+    API_VERSION,
+    ATOMIC,
+    IMMUTABLE,
+    ApiModel,
+    DnsLabel,
+    Namespace,
+    ObjectName,
+    Percent,
+    RolloutName,
+    Time,
+    WholePercent,
+    keyed,
+    must,
+    rules,
+)
+from interlock.model.conditions import Condition
+from interlock.model.release import Entry, Outcome, Stage, VersionIdentity
+
+MAX_STEPS = 16
+MAX_GATES = 16
+MAX_QUARANTINE = 64
+MAX_DRAINING = 4
+
+ItemName = DnsLabel
+Hostname = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        json_schema_extra=must("be a host name in lower case, without a port; the first label may be `*`"),
+    ),
+]
+
+
+# ---------------------------------------------------------------- spec
+class VersionRef(ApiModel):
+    name: DnsLabel
+
+
+class TemplateRef(ApiModel):
+    """The Deployment that is read as a template: `replicas: 0`, label `interlock.dev/template: "true"`."""
+
+    kind: Literal["Deployment"] = "Deployment"
+    name: ObjectName
+
+
+class Workload(ApiModel):
+    template_ref: TemplateRef
+
+
+class ParentRef(ApiModel):
+    """The Gateway (and listener) that the route attaches to."""
+
+    name: ObjectName
+    namespace: Namespace | None = None
+    section_name: ObjectName | None = None
+
+
+class PathMatch(ApiModel):
+    """A path prefix: several agents on one host."""
+
+    path: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=1024,
+            pattern=r"^/([-A-Za-z0-9/._~!$&()*+,;=:@]|%[0-9a-fA-F]{2})*$",
+            json_schema_extra=must("begin with `/` and hold only characters of a URL path")
+            | rules(
+                (
+                    (
+                        "!['//', '/./', '/../', '%2f', '%2F'].exists(x, self.contains(x)) "
+                        "&& !self.endsWith('/.') && !self.endsWith('/..')"
+                    ),
+                    "must not contain `//`, `/./`, `/../` or an escaped slash",
+                )
+            ),
+        ),
+    ]
+
+
+class GatewayTraffic(ApiModel):
+    parent_refs: Annotated[tuple[ParentRef, ...], Field(min_length=1, max_length=8, json_schema_extra=ATOMIC)]
+    hostnames: Annotated[
+        tuple[Hostname, ...],
+        Field(min_length=1, max_length=16, json_schema_extra=ATOMIC),
+    ]
+    matches: Annotated[tuple[PathMatch, ...], Field(max_length=8, json_schema_extra=ATOMIC)] = ()
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class Traffic(ApiModel):
+    gateway_api: Annotated[GatewayTraffic, Field(alias="gatewayAPI")]
+
+
+class Shadow(ApiModel):
+    """Mirror a share of live requests to a separate shadow workload; its answers are dropped."""
+
+    percent: Annotated[int, Field(ge=1, le=100)]
+
+
+class Canary(ApiModel):
+    """Send a share of live requests to the candidate."""
+
+    percent: Annotated[int, Field(ge=1, le=99)]
+
+
+class Full(ApiModel):
+    """All traffic but the hold-out goes to the candidate; after the soak it is stable."""
+
+    soak_seconds: Annotated[int, Field(ge=0, le=2_592_000)] = 0
+    holdout_percent: Annotated[int, Field(ge=0, le=50)] = 0
+
+
+class Step(ApiModel):
+    """Exactly one of `shadow`, `canary`, `full`."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "[has(self.shadow), has(self.canary), has(self.full)].filter(k, k).size() == 1",
+                "must have exactly one of `shadow`, `canary`, `full`",
+            )
+        )
+    )
+
+    name: ItemName
+    shadow: Shadow | None = None
+    canary: Canary | None = None
+    full: Full | None = None
+    min_duration_seconds: Annotated[int, Field(ge=0, le=2_592_000)] = 0
+    min_tasks: Annotated[int, Field(ge=1, le=100_000_000)] = 1
+
+    @property
+    def kind(self) -> Literal["shadow", "canary", "full"]:
+        """Which of the three it is; the schema allows exactly one."""
+        if self.shadow is not None:
+            return "shadow"
+        return "canary" if self.canary is not None else "full"
+
+    @property
+    def duration_seconds(self) -> int:
+        """How long the step lasts at least: for `full` that is the soak."""
+        return max(self.min_duration_seconds, self.full.soak_seconds if self.full else 0)
+
+
+class Strategy(ApiModel):
+    steps: Annotated[
+        tuple[Step, ...],
+        Field(
+            min_length=1,
+            max_length=MAX_STEPS,
+            json_schema_extra=ATOMIC
+            | rules(
+                (
+                    "self.filter(s, has(s.full)).size() == 1 && has(self[size(self) - 1].full)",
+                    "must have exactly one `full` step, as the last",
+                ),
+                (
+                    "self.filter(s, !has(s.full)).map(s, has(s.canary) ? 1 : 0).isSorted()",
+                    "must have every `shadow` step before the first `canary` step",
+                ),
+                (
+                    (
+                        "self.filter(s, has(s.canary)).map(s, s.canary.percent).isSorted() && "
+                        "self.filter(s, has(s.canary)).all(s, "
+                        "self.filter(t, has(t.canary) && t.canary.percent == s.canary.percent).size() == 1)"
+                    ),
+                    "must raise `canary.percent` from step to step",
+                ),
+                (
+                    "self.all(s, self.filter(t, t.name == s.name).size() == 1)",
+                    "must give each step a `name` of its own",
+                ),
+            ),
+        ),
+    ]
+
+
+class CompareGate(ApiModel):
+    """Fails when the candidate is worse than stable by more than `worseByPoints` percentage points."""
+
+    worse_by_points: Percent
+
+
+class LimitGate(ApiModel):
+    """Fails when the candidate's rate is above `maxPercent`."""
+
+    max_percent: Percent
+
+
+class EventsGate(ApiModel):
+    """Fails at the first event after `max`; a plain count, outside the error bound."""
+
+    max: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+
+class Gate(ApiModel):
+    """Exactly one of `compare`, `limit`, `events`, on one metric."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "[has(self.compare), has(self.limit), has(self.events)].filter(k, k).size() == 1",
+                "must have exactly one of `compare`, `limit`, `events`",
+            )
+        )
+    )
+
+    name: ItemName
+    metric: ItemName
+    compare: CompareGate | None = None
+    limit: LimitGate | None = None
+    events: EventsGate | None = None
+
+
+class Analysis(ApiModel):
+    """When to turn back. `falseRevertPercent` bounds the chance that a healthy release is ever taken back."""
+
+    false_revert_percent: Percent = "5"
+    warmup_seconds: Annotated[int, Field(ge=0, le=86_400)] | None = None
+    gates: Annotated[
+        tuple[Gate, ...],
+        Field(max_length=MAX_GATES, json_schema_extra=keyed("name")),
+    ] = ()
+
+    @property
+    def alpha(self) -> float:
+        """The bound as a probability."""
+        return float(Decimal(self.false_revert_percent) / 100)
+
+
+class OnRevert(ApiModel):
+    """What becomes of conversations on a workload that is taken off: they may end, up to a deadline."""
+
+    in_flight: Literal["Drain"] = "Drain"
+    drain_deadline_seconds: Annotated[int, Field(ge=0, le=604_800)] = 1800
+
+
+class RolloutSpec(ApiModel):
+    agent: Annotated[DnsLabel, Field(json_schema_extra=IMMUTABLE)]
+    version_ref: VersionRef
+    replicas: Annotated[int, Field(ge=1, le=10_000)] = 1
+    workload: Workload
+    traffic: Traffic
+    strategy: Strategy
+    analysis: Analysis = Analysis()
+    on_revert: OnRevert = OnRevert()
+
+
+# ---------------------------------------------------------------- status
+class StableVersion(VersionIdentity):
+    """The version that is trusted, and since when."""
+
+    since: Time
+
+
+class StepTime(ApiModel):
+    """When a step's clock ran: evidence of the step is read from this span."""
+
+    index: Annotated[int, Field(ge=0, le=MAX_STEPS)]
+    started_time: Time
+    ended_time: Time | None = None
+
+
+class Attempt(ApiModel):
+    """One try to bring a version into service. Stored intent: effects are derived from it."""
+
+    number: Annotated[int, Field(ge=1)]
+    seq: Annotated[int, Field(ge=1)]
+    stage: Stage
+    step_index: Annotated[int, Field(ge=0, le=MAX_STEPS)] = 0
+    started_time: Time
+    stage_started_time: Time
+    traffic_started_time: Time | None = None
+    step_started_time: Time | None = None
+    outcome: Outcome | None = None
+    reason: Annotated[str, Field(max_length=64)]
+    strategy_hash: Annotated[str, Field(max_length=16)]
+    step_times: Annotated[tuple[StepTime, ...], Field(max_length=MAX_STEPS, json_schema_extra=ATOMIC)] = ()
+    unrecorded: Annotated[tuple[Entry, ...], Field(max_length=8, json_schema_extra=ATOMIC)] = ()
+
+
+class TrafficStatus(ApiModel):
+    """The intended split of live requests, and the mirrored share; live shares sum to 0 or 100."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "self.stablePercent + self.candidatePercent in [0, 100]",
+                "must have `stablePercent` and `candidatePercent` that sum to 0 or 100",
+            )
+        )
+    )
+
+    stable_percent: WholePercent = 0
+    candidate_percent: WholePercent = 0
+    shadow_percent: WholePercent = 0
+
+
+class GateStatus(ApiModel):
+    """What a gate says now, with its evidence."""
+
+    name: ItemName
+    verdict: Annotated[str, Field(max_length=16)]
+    odds: Annotated[str, Field(max_length=32)] = ""
+    candidate: Annotated[str, Field(max_length=64)] = ""
+    stable: Annotated[str, Field(max_length=64)] = ""
+    message: Annotated[str, Field(max_length=512)] = ""
+
+
+class Draining(ApiModel):
+    """A workload without traffic whose conversations come to an end."""
+
+    workload: Annotated[str, Field(max_length=63)]
+    version: DnsLabel
+    release: ObjectName
+    since: Time
+    deadline: Time
+
+
+class Quarantined(ApiModel):
+    """Content that does not go out again by itself."""
+
+    digest: Annotated[str, Field(max_length=64)]
+    version: DnsLabel
+    attempt: Annotated[int, Field(ge=1)]
+    reason: Annotated[str, Field(max_length=64)]
+    time: Time
+
+
+_ATTEMPT_RULES = rules(
+    # On the parent of `attempt`: where a field is removed, the rules inside it are skipped.
+    ("!has(oldSelf.attempt) || has(self.attempt)", "must keep `attempt` once there is one"),
+    (
+        "!has(oldSelf.attempt) || !has(self.attempt) || self.attempt.number >= oldSelf.attempt.number",
+        "must not lower `attempt.number`",
+    ),
+    (
+        (
+            "!has(oldSelf.attempt) || !has(self.attempt) || self.attempt.number != oldSelf.attempt.number || "
+            "self.attempt.seq - oldSelf.attempt.seq in [0, 1]"
+        ),
+        "must raise `attempt.seq` by at most 1 within an attempt, and never lower it",
+    ),
+)
+
+
+class RolloutStatus(ApiModel):
+    """What the operator did, sees and waits for."""
+
+    model_config = ConfigDict(json_schema_extra=_ATTEMPT_RULES)
+
+    observed_generation: int = -1
+    phase: Annotated[str, Field(max_length=32)] | None = None
+    step: Annotated[str, Field(max_length=8)] | None = None
+    weight: Annotated[str, Field(max_length=8)] | None = None
+    replicas: Annotated[int, Field(ge=0)] = 0
+    selector: Annotated[str, Field(max_length=256)] = ""
+    stable: StableVersion | None = None
+    candidate: VersionIdentity | None = None
+    attempt: Attempt | None = None
+    traffic: TrafficStatus | None = None
+    gates: Annotated[
+        tuple[GateStatus, ...], Field(max_length=MAX_GATES, json_schema_extra=keyed("name"))
+    ] = ()
+    draining: Annotated[
+        tuple[Draining, ...], Field(max_length=MAX_DRAINING, json_schema_extra=keyed("workload"))
+    ] = ()
+    quarantine: Annotated[
+        tuple[Quarantined, ...], Field(max_length=MAX_QUARANTINE, json_schema_extra=keyed("digest"))
+    ] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=keyed("type"))] = ()
+
+
+# ---------------------------------------------------------------- object
+class RolloutMeta(ApiModel):
+    """The object metadata that Interlock reads."""
+
+    name: RolloutName
+    namespace: str
+    uid: str
+    generation: int = 0
+    resource_version: str = ""
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
+
+
+class Rollout(ApiModel):
+    """One per agent and namespace, long-lived."""
+
+    KIND: ClassVar[str] = "Rollout"
+
+    api_version: str = API_VERSION
+    kind: str = "Rollout"
+    metadata: RolloutMeta
+    spec: RolloutSpec
+    status: RolloutStatus = RolloutStatus()
+
+    @classmethod
+    def read(cls, manifest: dict[str, Any]) -> Rollout:
+        """Parse an object of the API server; raises pydantic.ValidationError."""
+        return cls.model_validate(manifest)
