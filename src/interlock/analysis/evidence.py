@@ -1,0 +1,149 @@
+"""The e-processes: how strongly counts speak against the candidate, valid at every look.
+
+An e-process E starts at 1 and has E[E] ≤ 1 at every stopping time if the candidate is healthy, so the chance
+that it ever reaches 1/alpha is at most alpha (Ville). Everything is in natural logarithms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Fixed bets on how much worse the candidate's odds of success are, and how much higher a rate's odds are.
+HARM_BETS = (0.8, 0.667, 0.5, 0.333, 0.2, 0.1, 0.05)
+ABOVE_BETS = (1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
+
+MIN_OUTCOMES = 4  # new outcomes of either version that close a block
+PRIOR_OUTCOMES = 50.0  # weight of p0 against the counts of the process itself
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """`good` of `total` outcomes, 0 ≤ good ≤ total; fractions are allowed."""
+
+    good: float = 0.0
+    total: float = 0.0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.good + other.good, self.total + other.total)
+
+    @property
+    def smoothed(self) -> float:
+        """Success rate strictly between 0 and 1: half a success and half a failure are added (Jeffreys)."""
+        return (self.good + 0.5) / (self.total + 1.0)
+
+
+class HarmProcess:
+    """Binary outcomes of two versions compared: a block e-process with a grid of odds (statistics.md a).
+
+    Protected null: in every block the candidate's success probability, averaged over its outcomes, is at
+    least the stable version's minus `delta` (0 ≤ delta < 1, a share). Turner, Ly & Grünwald 2024; Turner &
+    Grünwald 2023. `p0` in (0, 1) is the stable version's rate known before the first block.
+    """
+
+    __slots__ = ("_delta", "_logs", "_p0", "candidate", "log_e", "stable")
+
+    def __init__(self, p0: float, delta: float) -> None:
+        self._p0 = p0
+        self._delta = delta
+        self._logs = [0.0] * len(HARM_BETS)
+        self.log_e = 0.0
+        self.candidate = Tally()
+        self.stable = Tally()
+
+    def add(self, candidate: Tally, stable: Tally) -> None:
+        """One closed block. The bets use the blocks before it only."""
+        p_s = (PRIOR_OUTCOMES * self._p0 + self.stable.good) / (PRIOR_OUTCOMES + self.stable.total)
+        for at, bet in enumerate(HARM_BETS):
+            self._logs[at] += block_log_odds(candidate, stable, scale_odds(p_s, bet), p_s, self._delta)
+        self.log_e = log_mean(self._logs)
+        self.candidate += candidate
+        self.stable += stable
+
+
+def block_log_odds(candidate: Tally, stable: Tally, p_c: float, p_s: float, delta: float) -> float:
+    """ln of the likelihood of a block under the bet (p_c, p_s) over that under the nearest healthy pair."""
+    if p_c >= p_s - delta:
+        return 0.0
+    q_c, q_s = nearest_healthy(p_c, p_s, candidate.total, stable.total, delta)
+    return _log_ratio(candidate, p_c, q_c) + _log_ratio(stable, p_s, q_s)
+
+
+def nearest_healthy(p_c: float, p_s: float, n_c: float, n_s: float, delta: float) -> tuple[float, float]:
+    """(q_c, q_s) with q_c = q_s - delta that minimises n_c·KL(p_c‖q_c) + n_s·KL(p_s‖q_s).
+
+    Needs 0 < p_c < p_s - delta and p_s < 1, n_c, n_s > 0. Without delta the pooled rate; otherwise the root
+    of the derivative, which rises from below 0 at q_c = p_c to above 0 at q_c = p_s - delta: Newton's method
+    held in that bracket.
+    """
+    if delta == 0:
+        pooled = (n_c * p_c + n_s * p_s) / (n_c + n_s)
+        return pooled, pooled
+    low, high = p_c, p_s - delta
+    q = (n_c * low + n_s * high) / (n_c + n_s)
+    for _ in range(100):
+        slope = n_c * _kl_slope(p_c, q) + n_s * _kl_slope(p_s, q + delta)
+        low, high = (q, high) if slope < 0 else (low, q)
+        step = slope / (n_c * _kl_curvature(p_c, q) + n_s * _kl_curvature(p_s, q + delta))
+        moved = q - step if low < q - step < high else (low + high) / 2
+        if abs(moved - q) <= 1e-15:
+            break
+        q = moved
+    return q, q + delta
+
+
+def above(bad: float, total: float, limit: float) -> float:
+    """ln E that a rate lies above `limit` (a share), from `bad` of `total` outcomes (statistics.md b).
+
+    Stateless: cumulative counts since the process began. A limit of 0 is refuted by one occurrence (+inf),
+    a limit of 1 by nothing.
+    """
+    if limit >= 1:
+        return 0.0
+    if limit <= 0:
+        return math.inf if bad > 0 else 0.0
+    counts, rates = Tally(bad, total), (scale_odds(limit, bet) for bet in ABOVE_BETS)
+    return log_mean([_log_ratio(counts, rate, limit) for rate in rates])
+
+
+def scale_odds(p: float, factor: float) -> float:
+    """The probability whose odds are `factor` times those of `p`."""
+    return factor * p / (1.0 - p + factor * p)
+
+
+def log_mean(logs: Sequence[float], weights: Sequence[float] | None = None) -> float:
+    """ln of the (weighted) arithmetic mean of exp(logs); a mean of e-values is an e-value."""
+    shares = weights or [1.0] * len(logs)
+    top = max(logs)
+    if math.isinf(top):
+        return top
+    return top + math.log(sum(w * math.exp(x - top) for w, x in zip(shares, logs, strict=True)) / sum(shares))
+
+
+def rejected(logs: Sequence[float], weights: Sequence[float], threshold: float) -> frozenset[int]:
+    """Positions that closed testing on weighted means names at the level exp(-threshold) (statistics.md e).
+
+    A position is named when every set that holds it has a weighted mean ≥ exp(threshold). The worst such set
+    is the position together with all that lie below the threshold, so no subsets need be walked.
+    """
+    gains = [
+        w * math.expm1(min(x - threshold, 700.0)) if x < math.inf else math.inf
+        for x, w in zip(logs, weights, strict=True)
+    ]
+    missing = sum(gain for gain in gains if gain < 0)
+    return frozenset(at for at, gain in enumerate(gains) if gain >= 0 and gain + missing >= -1e-12)
+
+
+def _log_ratio(counts: Tally, p: float, q: float) -> float:
+    return counts.good * math.log(p / q) + (counts.total - counts.good) * math.log((1.0 - p) / (1.0 - q))
+
+
+def _kl_slope(p: float, q: float) -> float:
+    """d KL(p‖q)/dq for two coins."""
+    return (q - p) / (q * (1.0 - q))
+
+
+def _kl_curvature(p: float, q: float) -> float:
+    """d² KL(p‖q)/dq² for two coins; positive."""
+    return p / q**2 + (1.0 - p) / (1.0 - q) ** 2

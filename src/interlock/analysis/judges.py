@@ -1,0 +1,207 @@
+"""What one gate has gathered: a comparison, a limit or a count of events.
+
+Each is fed the outcomes of one attempt in order of time and keeps what the odds rest on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally, above, log_mean
+from interlock.analysis.plan import Compare, Events, Gate, Limit, Mode, Plan, Track
+from interlock.analysis.presets import EventCount, Proportion, metric
+from interlock.analysis.timeline import Stretch, Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An increment of one version's counter: `amount` in (begin, end], unix seconds."""
+
+    track: Track
+    mode: Mode
+    labels: Mapping[str, str]
+    begin: float
+    end: float
+    amount: float
+
+
+class CompareJudge:
+    """Evidence that the candidate is worse than stable: blocks, and one process for each step begun."""
+
+    def __init__(self, gate: Gate, test: Compare, metric: Proportion, plan: Plan) -> None:
+        self.gate = gate
+        self.metric = metric
+        self.planned = [step.index for step in plan.steps if gate.judges(step)]
+        self.log_e = 0.0
+        self.capped = 0.0
+        self.delta = test.worse_by
+        self._processes: dict[int, HarmProcess] = {}
+        self._step: int | None = None
+        self._prior = _Part()  # stable's outcomes of this step before its first block
+        self._block = {track: _Part() for track in Track}
+
+    def release(self, outcomes: Iterable[Outcome], timeline: Timeline, verifier: str | None) -> None:
+        """Outcomes settled by one grid point, in order; closes a block if both sides have enough."""
+        for outcome in outcomes:
+            stretch = timeline.clocked(outcome.end)
+            if outcome.mode is Mode.LIVE and stretch and self.gate.judges(stretch.step):
+                if self.metric.verified and outcome.labels.get("verifier") != verifier:
+                    continue
+                self._enter(stretch)
+                self._take(outcome, comparable=outcome.begin >= stretch.warm)
+        self._close()
+
+    def tallies(self, step: int | None) -> tuple[Tally, Tally]:
+        """Candidate's and stable's outcomes: those of `step`'s process, and its open block."""
+        process = self._processes.get(step) if step is not None else None
+        candidate, stable = (process.candidate, process.stable) if process else (Tally(), Tally())
+        if step is not None and step == self._step:
+            candidate += self._block[Track.CANDIDATE].tally(self.metric)
+            stable += self._block[Track.STABLE].tally(self.metric)
+        return candidate, stable
+
+    def blocks(self, step: int) -> bool:
+        """Whether a block has closed in this step."""
+        return step in self._processes
+
+    @property
+    def strongest(self) -> int | None:
+        """The step whose process holds most of the evidence."""
+        return max(self._processes, key=lambda step: self._processes[step].log_e, default=None)
+
+    def _enter(self, stretch: Stretch) -> None:
+        if stretch.step.index != self._step:
+            # a block must not span a change of weights: shares and base rate may move together
+            self._close()
+            self._step = stretch.step.index
+            self._prior = _Part()
+            self._block = {track: _Part() for track in Track}
+
+    def _take(self, outcome: Outcome, *, comparable: bool) -> None:
+        if comparable:
+            self._block[outcome.track].add(outcome, self.metric)
+        elif outcome.track is Track.STABLE:
+            self._prior.add(outcome, self.metric)
+
+    def _close(self) -> None:
+        if self._step is None or any(part.total < MIN_OUTCOMES for part in self._block.values()):
+            return
+        block, self._block = self._block, {track: _Part() for track in Track}
+        self.capped += sum(part.excess(self.metric) for part in block.values())
+        prior = self._prior.tally(self.metric)
+        if self._step not in self._processes and prior.total >= MIN_OUTCOMES:
+            self._processes[self._step] = HarmProcess(prior.smoothed, self.delta)
+        candidate, stable = (block[track].tally(self.metric) for track in (Track.CANDIDATE, Track.STABLE))
+        for process in self._processes.values():
+            process.add(candidate, stable)
+        if self._step not in self._processes:
+            # a bet must be fixed before its block is seen: without a prior the first block only teaches it
+            self._prior = block[Track.STABLE]
+        begun = [process.log_e for process in self._processes.values()]
+        self.log_e = log_mean(begun + [0.0] * (len(self.planned) - len(begun)))
+
+
+class LimitJudge:
+    """Evidence that the candidate's rate lies above a limit: cumulative counts from each step on."""
+
+    def __init__(self, gate: Gate, test: Limit, metric: Proportion, plan: Plan) -> None:
+        self.gate = gate
+        self.metric = metric
+        self.planned = [step.index for step in plan.steps if gate.judges(step)]
+        self.maximum = test.maximum
+        self._parts: dict[int, _Part] = {}
+        self._modes = {step.index: step.mode for step in plan.steps}
+        self._logs: dict[int, float] = {}  # evidence of each process, forgotten when its counts change
+
+    def add(self, outcome: Outcome, stretch: Stretch) -> None:
+        """An outcome of the candidate that counts in `stretch`."""
+        if not self.gate.judges(stretch.step) or not self.metric.counts(outcome.labels):
+            return
+        self._parts.setdefault(stretch.step.index, _Part())
+        for index, part in self._parts.items():
+            if index <= stretch.step.index and self._modes[index] is outcome.mode:
+                part.add(outcome, self.metric)
+                self._logs.pop(index, None)
+
+    @property
+    def log_e(self) -> float:
+        """ln E: the mean over the planned steps, 1 for those that have not begun."""
+        for index in self._parts.keys() - self._logs.keys():
+            counts = self.tally(index)
+            self._logs[index] = above(counts.total - counts.good, counts.total, self.maximum)
+        waiting = len(self.planned) - len(self._logs)
+        return log_mean([*self._logs.values(), *([0.0] * waiting)])
+
+    def tally(self, step: int | None) -> Tally:
+        """The candidate's outcomes since `step` opened."""
+        part = self._parts.get(step) if step is not None else None
+        return part.tally(self.metric) if part else Tally()
+
+    @property
+    def capped(self) -> float:
+        return max((part.excess(self.metric) for part in self._parts.values()), default=0.0)
+
+    @property
+    def strongest(self) -> int | None:
+        """The step whose counts hold most of the evidence."""
+        return max(self._logs, key=lambda step: self._logs[step], default=None)
+
+
+class EventsJudge:
+    """A plain count of the candidate's events in the whole attempt."""
+
+    def __init__(self, gate: Gate, test: Events, metric: EventCount) -> None:
+        self.gate = gate
+        self.metric = metric
+        self.maximum = test.maximum
+        self.count = 0.0
+
+    def add(self, outcome: Outcome, stretch: Stretch) -> None:
+        """An outcome of the candidate that counts in `stretch`."""
+        if self.gate.judges(stretch.step) and self.metric.counter.matches(outcome.labels):
+            self.count += outcome.amount
+
+    @property
+    def exceeded(self) -> bool:
+        return self.count > self.maximum
+
+
+Judge = CompareJudge | LimitJudge | EventsJudge
+
+
+def judge_of(gate: Gate, plan: Plan) -> Judge:
+    """The judge of a gate, before any outcome."""
+    match gate.test, metric(gate.metric):
+        case Compare() as test, Proportion() as proportion:
+            return CompareJudge(gate, test, proportion, plan)
+        case Limit() as test, Proportion() as proportion:
+            return LimitJudge(gate, test, proportion, plan)
+        case Events() as test, EventCount() as events:
+            return EventsJudge(gate, test, events)
+        case _:  # Gate has refused it
+            raise AssertionError(gate)
+
+
+class _Part:
+    """Raw counts of a proportion: the part and the whole, read by different counters."""
+
+    __slots__ = ("part", "total")
+
+    def __init__(self) -> None:
+        self.part = 0.0
+        self.total = 0.0
+
+    def add(self, outcome: Outcome, metric: Proportion) -> None:
+        if metric.part.matches(outcome.labels):
+            self.part += outcome.amount
+        if metric.total.matches(outcome.labels):
+            self.total += outcome.amount
+
+    def tally(self, metric: Proportion) -> Tally:
+        part = min(self.part, self.total)
+        return Tally(part if metric.higher_is_better else self.total - part, self.total)
+
+    def excess(self, metric: Proportion) -> float:
+        """Bad parts beyond the total, which the cap leaves out."""
+        return 0.0 if metric.higher_is_better else max(0.0, self.part - self.total)

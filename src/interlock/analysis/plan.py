@@ -1,0 +1,179 @@
+"""What is to be judged: the gates, the steps and the two versions of one attempt. Plain data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, assert_never
+
+from interlock.analysis.presets import Kind, metric
+
+StepKind = Literal["shadow", "canary", "full"]
+
+
+class Mode(StrEnum):
+    """The `mode` label: mirrored requests or real ones."""
+
+    SHADOW = "shadow"
+    LIVE = "live"
+
+
+class Track(StrEnum):
+    """One of the two versions."""
+
+    CANDIDATE = "candidate"
+    STABLE = "stable"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Which series belong to one version: label `version` equal and `pod` beginning with `pod_prefix`."""
+
+    version: str
+    pod_prefix: str
+
+    def owns(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels comes from this version, in whichever mode."""
+        return labels.get("version") == self.version and labels.get("pod", "").startswith(self.pod_prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """The candidate must not be worse than stable by more than `worse_by` (a share, 0 ≤ worse_by < 1)."""
+
+    worse_by: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.worse_by < 1, "compare: worse_by must be at least 0 and below 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `maximum` (a share, 0 to 1) of the candidate's outcomes may be bad."""
+
+    maximum: float
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.maximum <= 1, "limit: maximum must be between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """At most `maximum` events of the candidate in the whole attempt: a plain count, outside alpha."""
+
+    maximum: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.maximum >= 0, "events: maximum must be at least 0")
+
+
+Test = Compare | Limit | Events
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One test of one built-in metric. ValueError where the metric does not bear the test.
+
+    `during` are the kinds of step in which the gate judges; a comparison never judges in shadow, where tools
+    are stubbed. `weight` ≥ 1 is the gate's share in the merged evidence.
+    """
+
+    name: str
+    metric: str
+    test: Test
+    weight: int = 1
+    safety: bool = False
+    during: tuple[StepKind, ...] = ("shadow", "canary", "full")
+
+    def __post_init__(self) -> None:
+        _require(self.weight >= 1, f"gate {self.name}: weight must be at least 1")
+        found = metric(self.metric)
+        match self.test:
+            case Compare():
+                fits = found.kind is Kind.PROPORTION
+            case Limit():
+                fits = found.kind is Kind.PROPORTION and not found.higher_is_better
+            case Events():
+                fits = found.kind is Kind.EVENTS
+            case _:
+                assert_never(self.test)
+        test = type(self.test).__name__.lower()
+        _require(fits, f"gate {self.name}: {test} must not be used with the metric {self.metric}")
+
+    def judges(self, step: PlannedStep) -> bool:
+        """Whether the gate judges in this step."""
+        if isinstance(self.test, Compare) and (step.kind == "shadow" or not step.compares):
+            return False
+        return step.kind in self.during
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step that gives the candidate traffic; approvals are none. `min_tasks` is for the caller to check.
+
+    `compares` is False for a `full` step without a hold-out: there is nothing to compare with.
+    """
+
+    index: int
+    kind: StepKind
+    min_tasks: int = 0
+    compares: bool = True
+
+    @property
+    def mode(self) -> Mode:
+        """The only mode whose outcomes count in this step."""
+        return Mode.SHADOW if self.kind == "shadow" else Mode.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """When a step's clock ran, unix seconds: from the gateway's acceptance to the next transition.
+
+    An approval step is handed in too, by an index that is not planned: the weights of the step before it
+    stay, so its outcomes go on counting. `started` must not lie before the last `now` the evidence has seen.
+    """
+
+    index: int
+    started: float
+    ended: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that decides an attempt, fixed at its start.
+
+    `alpha` in (0, 1): chance of ever taking back a healthy candidate. `tick` > 0: spacing of the grid on
+    which blocks close. `settle` ≥ 0: age at which a sample may be compared (two scrapes). `warmup` ≥ 0:
+    seconds after each step's start whose outcomes are not compared; None derives it from stable's task
+    durations. `verifier`: whose verification counts; None takes the most trusted one seen first.
+    """
+
+    gates: tuple[Gate, ...]
+    alpha: float
+    steps: tuple[PlannedStep, ...]
+    candidate: Side
+    stable: Side
+    tick: float
+    settle: float
+    warmup: float | None = None
+    verifier: str | None = None
+
+    def __post_init__(self) -> None:
+        _require(0 < self.alpha < 1, "alpha must be between 0 and 1")
+        _require(0 < self.tick < math.inf, "tick must be above 0")
+        _require(0 <= self.settle < math.inf, "settle must be at least 0")
+        _require(self.warmup is None or self.warmup >= 0, "warmup must be at least 0")
+        _require(len({g.name for g in self.gates}) == len(self.gates), "gate names must be unique")
+        _require(len({s.index for s in self.steps}) == len(self.steps), "step indices must be unique")
+
+    @property
+    def threshold(self) -> float:
+        """ln(1/alpha): where evidence reverts."""
+        return -math.log(self.alpha)
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)

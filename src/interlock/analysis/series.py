@@ -1,0 +1,205 @@
+"""Turns raw counter samples into exact increments, series by series.
+
+Never `rate()` or `increase()`: they extrapolate, and a series born at 1 (the first violation) counts as 0.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+PROCESS_START = "process_start_time_seconds"
+
+# A process's start time may wobble by a second (Go reads the boot time anew at every scrape), and the clocks
+# of a node and of Prometheus differ; a restart is believed only within these, in seconds.
+START_JITTER = 2.0
+CLOCK_SKEW = 30.0
+
+Identity = tuple[tuple[str, str], ...]
+Target = tuple[str, str, str, str]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Raw samples of one series as Prometheus stores them.
+
+    `labels` include `__name__`; `points` are (unix seconds, value), ascending in time. `identity` is the
+    hashable form of the labels. NaN, infinite and negative values are not data and are passed over.
+    """
+
+    labels: Mapping[str, str] = field(compare=False)
+    points: tuple[Point, ...]
+    identity: Identity = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", tuple(sorted(self.labels.items())))
+
+    @property
+    def name(self) -> str:
+        """The metric name."""
+        return self.labels.get("__name__", "")
+
+    @property
+    def target(self) -> Target:
+        """What was scraped: (namespace, pod, instance, job). All its series share each scrape's time."""
+        get = self.labels.get
+        return (get("namespace", ""), get("pod", ""), get("instance", ""), get("job", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """What one counter gained (`amount` > 0) in the interval (`begin`, `end`], unix seconds.
+
+    `end` is the sample that showed it; `begin` the sample before it, the target's previous scrape for a
+    series that was born in between, or the start of the process.
+    """
+
+    labels: Mapping[str, str]
+    begin: float
+    end: float
+    amount: float
+
+
+class Counts:
+    """Exact counting over any number of reads of the same counters. Deterministic; equal reads add nothing.
+
+    `since` (unix seconds): a process older than this has a history that is not ours, so the first scrape of
+    its target is a baseline; a younger process counts from 0.
+
+    The families of one read must share evaluation time and window, and windows must overlap or touch:
+    a family that is missing from some scrapes of its target would look as if it had been born later.
+    """
+
+    def __init__(self, since: float) -> None:
+        self._since = since
+        self._targets: dict[Target, _Target] = {}
+        self._ageless: set[str] = set()
+
+    @property
+    def ageless(self) -> tuple[str, ...]:
+        """Pods whose process age is unknown, so that what they did before their first scrape is left out."""
+        return tuple(sorted(self._ageless))
+
+    def process_start(self, target: Target) -> float | None:
+        """Start of the target's newest known process in unix seconds."""
+        known = self._targets.get(target)
+        return known.starts[-1][1] if known and known.starts else None
+
+    def advance(self, series: Iterable[Series], cut: float) -> list[Increment]:
+        """Consume the points with t ≤ `cut` not consumed before; increments come in order of time."""
+        found: list[tuple[float, Identity, Increment]] = []
+        for state, batch in self._fresh(series, cut):
+            state.open(batch)
+            for identity, (labels, points) in batch.items():
+                if labels.get("__name__") == PROCESS_START:
+                    state.seen[identity] = points[-1]
+                else:
+                    counted = self._count(state, identity, labels, points)
+                    found += [(increment.end, identity, increment) for increment in counted]
+            state.close()
+        found.sort(key=lambda item: item[:2])
+        return [increment for _, _, increment in found]
+
+    def _fresh(self, series: Iterable[Series], cut: float) -> Iterable[tuple[_Target, _Batch]]:
+        """Points not yet consumed, by target and series; a series handed in twice is joined."""
+        batches: dict[Target, _Batch] = {}
+        for one in series:
+            state = self._targets.setdefault(one.target, _Target())
+            last = state.seen.get(one.identity, (-math.inf, 0.0))
+            fresh = one.points[bisect_right(one.points, (last[0], math.inf)) :]
+            points = [p for p in fresh if p[0] <= cut and 0 <= p[1] < math.inf]
+            if points:
+                batch = batches.setdefault(one.target, {})
+                known = batch.get(one.identity)
+                batch[one.identity] = (one.labels, sorted({*known[1], *points}) if known else points)
+        return [(self._targets[target], batch) for target, batch in batches.items()]
+
+    def _count(
+        self, target: _Target, identity: Identity, labels: Mapping[str, str], points: list[Point]
+    ) -> Iterator[Increment]:
+        last = target.seen.get(identity)
+        for time, value in points:
+            begin, base = (
+                self._birth(target, labels, time, value) if last is None else target.base(last, time)
+            )
+            base = 0.0 if value < base else base  # a counter that falls has been reset
+            last = target.seen[identity] = (time, value)
+            if value > base:
+                yield Increment(labels, begin, time, value - base)
+
+    def _birth(
+        self, target: _Target, labels: Mapping[str, str], time: float, value: float
+    ) -> tuple[float, float]:
+        """(begin, value to subtract) for the first sample of a series."""
+        before = target.scrape_before(time)
+        if before is not None:
+            return before, 0.0
+        start = target.start_at(time)
+        if start is not None and start > self._since:
+            return min(start, time), 0.0
+        if start is None and value > 0 and time > self._since:
+            self._ageless.add(labels.get("pod", ""))
+        return time, value
+
+
+_Batch = dict[Identity, tuple[Mapping[str, str], list[Point]]]
+
+
+class _Target:
+    """What is known of one target: its series' last samples, its scrapes, the starts of its processes."""
+
+    __slots__ = ("last", "scrapes", "seen", "starts")
+
+    def __init__(self) -> None:
+        self.seen: dict[Identity, Point] = {}
+        self.starts: list[Point] = []  # (first scrape that showed it, start time)
+        self.scrapes: list[float] = []  # of this read, ascending; the first one ever stays in front
+        self.last: float | None = None
+
+    def open(self, batch: _Batch) -> None:
+        self.scrapes = sorted({*self.scrapes, *(time for _, points in batch.values() for time, _ in points)})
+        starts = sorted(
+            point
+            for labels, points in batch.values()
+            if labels.get("__name__") == PROCESS_START
+            for point in points
+        )
+        for time, value in starts:
+            if not self.starts or (time > self.starts[-1][0] and value > self.starts[-1][1] + START_JITTER):
+                self.starts.append((time, value))
+
+    def close(self) -> None:
+        """Keep the first scrape and the newest: enough to tell a birth from a first sight."""
+        self.scrapes = sorted({self.scrapes[0], self.scrapes[-1]}) if self.scrapes else []
+
+    def scrape_before(self, time: float) -> float | None:
+        at = bisect_left(self.scrapes, time)
+        return self.scrapes[at - 1] if at else None
+
+    def base(self, last: Point, time: float) -> tuple[float, float]:
+        """(begin, value to subtract) for a series that has been seen before."""
+        begin, value = last
+        return begin, 0.0 if self._reborn(begin, time) else value
+
+    def _reborn(self, before: float, time: float) -> bool:
+        """Whether a new counter goes by the old name.
+
+        A process start between two samples proves it even where the value did not fall. Where the age of the
+        process is not exported, a series that was absent from a scrape in between has been born again.
+        """
+        old, new = self.start_at(before), self.start_at(time)
+        if old is None or new is None:
+            absent = self.scrape_before(time)
+            return absent is not None and absent > before
+        return new > old and new > before - CLOCK_SKEW
+
+    def start_at(self, time: float) -> float | None:
+        """Start of the process that was scraped at `time`; None if unknown."""
+        at = bisect_right(self.starts, (time, math.inf))
+        if at:
+            return self.starts[at - 1][1]
+        first = self.starts[0][1] if self.starts else None
+        return first if first is not None and first <= time else None

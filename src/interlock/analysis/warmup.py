@@ -1,0 +1,90 @@
+"""How long after a step's start outcomes are not yet comparable.
+
+Failures are often fast and successes slow, so the first outcomes after a change of weights are worse than
+the version is. Default: stable's p99 task duration, at least two scrapes.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+
+from interlock.analysis.plan import Mode, Plan, StepTime
+from interlock.analysis.presets import DURATION_BUCKETS
+from interlock.analysis.series import Identity, Series
+
+QUANTILE = 0.99
+
+
+class Warmups:
+    """The warm-up of each live step in seconds, derived once, `settle` seconds after the step's start.
+
+    It rests on the newest buckets at that moment: the same whenever and however often one looks.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._live = {step.index for step in plan.steps if step.mode is Mode.LIVE}
+        self._newest: dict[Identity, tuple[str, float, float]] = {}  # bound, time, cumulative count
+        self.lengths: dict[int, float] = {}
+        if plan.warmup is not None:
+            self.lengths = dict.fromkeys(self._live, plan.warmup)
+
+    def advance(self, times: Iterable[StepTime], series: Iterable[Series], now: float) -> None:
+        """Take in what stable's duration histogram shows up to `now`."""
+        if self._live <= self.lengths.keys():
+            return
+        buckets = [
+            one
+            for one in series
+            if one.name == DURATION_BUCKETS
+            and self._plan.stable.owns(one.labels)
+            and one.labels.get("mode") == Mode.LIVE
+        ]
+        for time in times:
+            ready = time.started + self._plan.settle
+            if time.index in self._live and time.index not in self.lengths and ready <= now:
+                slow = quantile_bound(self._at(buckets, ready), QUANTILE)
+                self.lengths[time.index] = max(self._plan.settle, slow or 0.0)
+        self._newest |= _latest(buckets, now)
+
+    def _at(self, buckets: Iterable[Series], time: float) -> dict[float, float]:
+        """Stable's cumulative counts by upper bound at `time`."""
+        counts: dict[float, float] = {}
+        for bound, _, count in (self._newest | _latest(buckets, time)).values():
+            upper = _number(bound)
+            if upper is not None:
+                counts[upper] = counts.get(upper, 0.0) + count
+        return counts
+
+
+def quantile_bound(cumulative: Mapping[float, float], quantile: float) -> float | None:
+    """Upper bound of the bucket that holds the quantile, in the unit of the bounds.
+
+    Beyond the last finite bound that bound is given: it is all the histogram knows. None without outcomes or
+    without a finite bound.
+    """
+    finite = sorted(bound for bound in cumulative if bound < math.inf)
+    total = max(cumulative.values(), default=0.0)
+    if not finite or total <= 0:
+        return None
+    return next((bound for bound in finite if cumulative[bound] >= quantile * total), finite[-1])
+
+
+def _latest(buckets: Iterable[Series], time: float) -> dict[Identity, tuple[str, float, float]]:
+    found = {}
+    for one in buckets:
+        finite = [p for p in one.points[: bisect_right(one.points, (time, math.inf))] if 0 <= p[1] < math.inf]
+        if finite:
+            found[one.identity] = (one.labels.get("le", ""), *finite[-1])
+    return found
+
+
+def _number(bound: str) -> float | None:
+    """`le` as a number: "30" and "30.0" are one bound."""
+    try:
+        number = float(bound)
+    except ValueError:
+        return None
+    return None if math.isnan(number) else number
