@@ -34,11 +34,15 @@ def digest_files(*paths: Path) -> str:
     """SHA-256 over the names and contents of files and of everything below folders."""
     total = hashlib.sha256()
     for path in paths:
-        members = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        members = _sources(path) if path.is_dir() else [path]
         for member in members:
             content = hashlib.sha256(member.read_bytes()).hexdigest()
             total.update(f"{member.relative_to(path.parent)}\0{content}\n".encode())
     return total.hexdigest()
+
+
+def _sources(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
 def artifact(name: str, ingredients: dict[str, Any], make: Callable[[Path], None]) -> Path:

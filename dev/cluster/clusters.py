@@ -279,11 +279,12 @@ def _running(instance: Instance) -> bool:
 def _clear(instance: Instance) -> None:
     if not instance.directory.exists():
         return
-    control_plane.halt(instance)
     if (instance.directory / "run" / "node.json").exists():
         from dev.cluster import node  # noqa: PLC0415  # needs Linux, the rest does not
 
-        node.halt(instance)
+        node.halt(instance)  # the numbers of its components are those of its own namespace
+    else:
+        control_plane.halt(instance)
     instance.remove()
 
 

@@ -23,7 +23,8 @@ from dev.cluster.pki import Authority, signing_key
 from dev.cluster.processes import Process, stop
 from dev.cluster.supervisor import Component
 
-_SERVICES = "10.96.0.0/16"
+SERVICES = "10.96.0.0/16"
+"""Addresses of Services."""
 _READY_WITHIN = 60
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -112,7 +113,7 @@ def etcd_flags(instance: Instance, client: str, peer: str) -> tuple[str, ...]:
 def apiserver_common(pki: Path, etcd: str) -> tuple[str, ...]:
     """Arguments of the API server that a control plane and a node share."""
     return (
-        *(f"--etcd-servers={etcd}", f"--service-cluster-ip-range={_SERVICES}", "--allow-privileged=true"),
+        *(f"--etcd-servers={etcd}", f"--service-cluster-ip-range={SERVICES}", "--allow-privileged=true"),
         *(f"--client-ca-file={pki / 'ca.crt'}", f"--tls-cert-file={pki / 'apiserver.crt'}"),
         f"--tls-private-key-file={pki / 'apiserver.key'}",
         *(

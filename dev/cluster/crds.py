@@ -14,7 +14,6 @@ from dev.cluster.api import Api, wait_until
 from dev.cluster.toolchain import module_directory
 
 _COLLECTION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-_HTTP_ROUTES = "/apis/gateway.networking.k8s.io/v1/httproutes"
 
 
 def gateway_api() -> Path:
@@ -43,7 +42,19 @@ def definitions(folder: Path) -> list[dict[str, Any]]:
 
 
 def install(api: Api, crds: Path) -> None:
-    """Create the definitions of a JSON list, and wait until HTTPRoutes can be listed."""
+    """Create the definitions of a JSON list, and wait until each of their resources can be listed."""
+    wanted = json.loads(crds.read_text())
     with ThreadPoolExecutor(4) as several:
-        list(several.map(lambda crd: api.create(_COLLECTION, crd), json.loads(crds.read_text())))
-    wait_until("the Gateway API to be served", lambda: api.get(_HTTP_ROUTES) is not None, 60)
+        list(several.map(lambda crd: api.create(_COLLECTION, crd), wanted))
+    for collection in collections(wanted):
+        wait_until(f"{collection} to be served", lambda path=collection: api.get(path) is not None, 60)
+
+
+def collections(definitions: list[dict[str, Any]]) -> list[str]:
+    """The path of each definition's resources in every namespace, at its stored version."""
+    found = []
+    for definition in definitions:
+        spec = definition["spec"]
+        version = next(version["name"] for version in spec["versions"] if version["storage"])
+        found.append(f"/apis/{spec['group']}/{version}/{spec['names']['plural']}")
+    return found
