@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 from pydantic.alias_generators import to_camel
 
 GROUP = "interlock.dev"
@@ -125,3 +125,9 @@ Digest = Annotated[
 ]
 """SHA-256 in lower-case hex."""
 Message = Annotated[str, Field(max_length=1024)]
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong, with the field that it is wrong with."""
+    found = error.errors(include_url=False)[0]
+    return f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"

@@ -1,0 +1,1 @@
+"""One outside system each; strangers to one another."""

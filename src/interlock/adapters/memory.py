@@ -1,0 +1,187 @@
+"""Both ports in memory, with the semantics that decisions depend on: resourceVersion, uid, generation,
+subresources, server-side apply of whole fields. The contract suite holds it to the real API server."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from interlock.analysis.series import Series
+from interlock.core.observation import Unreadable
+from interlock.errors import Conflict
+from interlock.ports import Samples, Selection
+
+Manifest = dict[str, Any]
+Listener = Callable[[str, Manifest], None]
+
+WITH_STATUS = frozenset({"Rollout", "AgentVersion", "Deployment", "HTTPRoute"})
+"""Kinds whose status is a subresource: a replace of one half leaves the other alone."""
+
+
+class MemoryObjects:
+    """`ports.Objects`; `listeners` are told of every change, as a watch would."""
+
+    def __init__(self) -> None:
+        self._objects: dict[tuple[str, str, str], Manifest] = {}
+        self._versions = itertools.count(1)
+        self._uids = itertools.count(1)
+        self.listeners: list[Listener] = []
+
+    async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        """The object as stored now, or None."""
+        return copy.deepcopy(self._objects.get((kind, namespace, name)))
+
+    async def list(self, kind: str, *, namespace: str = "", selector: str = "") -> list[Manifest]:
+        """All objects of a kind; `selector` is `key` or `key=value`."""
+        return [
+            copy.deepcopy(manifest)
+            for (its_kind, its_namespace, _), manifest in self._objects.items()
+            if its_kind == kind and namespace in ("", its_namespace) and _selected(manifest, selector)
+        ]
+
+    async def apply(self, manifest: Manifest) -> Manifest:
+        """Server-side apply: maps are merged, everything else is set."""
+        existing = self._objects.get(_key(manifest))
+        if existing is None:
+            if manifest["metadata"].get("resourceVersion"):
+                raise Conflict(f"{manifest['kind']} {manifest['metadata']['name']} does not exist any more")
+            return self._create(manifest)
+        self._check_version(existing, manifest, required=False)
+        return self._store(existing, _merged(existing, _without_version(manifest)))
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Create; Conflict when the name exists."""
+        if _key(manifest) in self._objects:
+            raise Conflict(f"{manifest['kind']} {manifest['metadata']['name']} already exists")
+        return self._create(manifest)
+
+    async def replace(self, manifest: Manifest) -> Manifest:
+        """Replace everything but status."""
+        existing = self._existing(manifest)
+        kept = (
+            {"status": existing["status"]} if manifest["kind"] in WITH_STATUS and "status" in existing else {}
+        )
+        body = {k: v for k, v in manifest.items() if k != "status" or manifest["kind"] not in WITH_STATUS}
+        return self._store(existing, body | kept)
+
+    async def replace_status(self, manifest: Manifest) -> Manifest:
+        """Replace status alone."""
+        existing = self._existing(manifest)
+        return self._store(existing, {**existing, "status": manifest.get("status", {})})
+
+    async def delete(self, kind: str, namespace: str, name: str, uid: str) -> None:
+        """Delete with a uid precondition."""
+        existing = self._objects.get((kind, namespace, name))
+        if existing is None:
+            return
+        if existing["metadata"]["uid"] != uid:
+            raise Conflict(f"{kind} {name} is another object now")
+        gone = self._objects.pop((kind, namespace, name))
+        gone["metadata"]["resourceVersion"] = str(next(self._versions))
+        self._tell("DELETED", gone)
+
+    # ------------------------------------------------------------------ inside
+    def _existing(self, manifest: Manifest) -> Manifest:
+        existing = self._objects.get(_key(manifest))
+        if existing is None:
+            raise Conflict(f"{manifest['kind']} {manifest['metadata']['name']} does not exist any more")
+        self._check_version(existing, manifest, required=True)
+        return existing
+
+    def _check_version(self, existing: Manifest, manifest: Manifest, *, required: bool) -> None:
+        wanted = manifest["metadata"].get("resourceVersion")
+        if required and not wanted:
+            raise ValueError("a replace without metadata.resourceVersion would overwrite blindly")
+        if wanted and wanted != existing["metadata"]["resourceVersion"]:
+            raise Conflict(f"{manifest['kind']} {manifest['metadata']['name']} was changed meanwhile")
+
+    def _create(self, manifest: Manifest) -> Manifest:
+        created = copy.deepcopy(manifest)
+        if created["kind"] in WITH_STATUS:
+            created.pop("status", None)
+        created["metadata"] |= {
+            "uid": f"00000000-0000-4000-8000-{next(self._uids):012x}",
+            "generation": 1,
+            "resourceVersion": str(next(self._versions)),
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        }
+        self._objects[_key(created)] = created
+        self._tell("ADDED", created)
+        return copy.deepcopy(created)
+
+    def _store(self, existing: Manifest, changed: Manifest) -> Manifest:
+        """Nothing changed: no new version, no event, as the API server does."""
+        stored = copy.deepcopy(changed)
+        stored["metadata"] |= {
+            key: existing["metadata"][key]
+            for key in ("uid", "generation", "resourceVersion", "creationTimestamp")
+        }
+        if stored == existing:
+            return copy.deepcopy(existing)
+        if stored.get("spec") != existing.get("spec"):
+            stored["metadata"]["generation"] += 1
+        stored["metadata"]["resourceVersion"] = str(next(self._versions))
+        self._objects[_key(stored)] = stored
+        self._tell("MODIFIED", stored)
+        return copy.deepcopy(stored)
+
+    def _tell(self, event: str, manifest: Manifest) -> None:
+        for listener in self.listeners:
+            listener(event, copy.deepcopy(manifest))
+
+
+def _key(manifest: Manifest) -> tuple[str, str, str]:
+    return manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+
+
+def _without_version(manifest: Manifest) -> Manifest:
+    meta = {k: v for k, v in manifest["metadata"].items() if k != "resourceVersion"}
+    return {**manifest, "metadata": meta}
+
+
+def _merged(existing: Any, applied: Any) -> Any:
+    if isinstance(existing, dict) and isinstance(applied, dict):
+        return existing | {key: _merged(existing.get(key), value) for key, value in applied.items()}
+    return copy.deepcopy(applied)
+
+
+def _selected(manifest: Manifest, selector: str) -> bool:
+    if not selector:
+        return True
+    labels = manifest["metadata"].get("labels") or {}
+    key, _, value = selector.partition("=")
+    return key in labels and (not value or labels[key] == value)
+
+
+class MemoryMetrics:
+    """`ports.Metrics` over samples that a test has scraped into it; `broken` makes every read fail."""
+
+    def __init__(self) -> None:
+        self._series: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
+        self.broken: str | None = None
+        self.reads = 0
+
+    def scrape(self, moment: float, samples: Iterable[tuple[dict[str, str], float]]) -> None:
+        """Add one sample a series at `moment` (unix seconds)."""
+        for labels, value in samples:
+            self._series.setdefault(tuple(sorted(labels.items())), []).append((moment, value))
+
+    async def read(self, selection: Selection) -> Samples | Unreadable:
+        """Samples of the selection in (at − window, at]."""
+        self.reads += 1
+        if self.broken is not None:
+            return Unreadable(self.broken)
+        begin = selection.at - selection.window
+        found = []
+        for identity, points in self._series.items():
+            labels = dict(identity)
+            chosen = tuple((t, v) for t, v in points if begin < t <= selection.at)
+            if (
+                chosen
+                and labels["__name__"] in selection.families
+                and (labels.get("namespace"), labels.get("agent")) == (selection.namespace, selection.agent)
+            ):
+                found.append(Series(labels, chosen))
+        return Samples(tuple(found))

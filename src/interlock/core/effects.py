@@ -1,0 +1,55 @@
+"""What a decision may ask of the shell: a closed set, each idempotent, each with its precondition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from interlock.core.observation import Manifest
+from interlock.model.release import Entry, Header
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRoute:
+    """Server-side apply of our HTTPRoute; `metadata.resourceVersion` is set when one exists."""
+
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyChild:
+    """Server-side apply of a ConfigMap, Deployment or Service that is ours."""
+
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteChild:
+    """Delete one object of ours; the uid is the precondition."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEntries:
+    """Append transitions to the attempt's Release; those that it holds already are passed over."""
+
+    release: str
+    namespace: str
+    header: Header
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TellEvent:
+    """An events.k8s.io/v1 Event with a deterministic name: telling it twice makes one."""
+
+    name: str
+    reason: str
+    message: str
+    warning: bool
+
+
+Effect = WriteRoute | ApplyChild | DeleteChild | RecordEntries | TellEvent

@@ -1,0 +1,18 @@
+"""Label keys and mount points that Interlock puts on what it makes; each spelled once."""
+
+from __future__ import annotations
+
+PREFIX = "interlock.dev"
+ROLLOUT = f"{PREFIX}/rollout"
+AGENT = f"{PREFIX}/agent"
+AGENT_VERSION = f"{PREFIX}/version"
+MODE = f"{PREFIX}/mode"
+WORKLOAD = f"{PREFIX}/workload"
+RENDERED = f"{PREFIX}/rendered"
+TEMPLATE = f"{PREFIX}/template"
+"""`"true"` on a user's template, `"false"` on our clones: one selector finds both and nothing else."""
+
+FIELD_MANAGER = "interlock"
+DOCUMENT_MOUNT = "/etc/interlock/agent"
+DOCUMENT_KEY = "agent.json"
+TEMPLATE_KEY = "template.json"

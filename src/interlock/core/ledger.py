@@ -1,0 +1,223 @@
+"""From one transition to the next status, and to the entry that records it. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from interlock.core import labels, traffic
+from interlock.core.effects import Effect, RecordEntries, TellEvent
+from interlock.core.observation import Manifest, Observation
+from interlock.core.steps import Transition, quarantines, strategy_hash
+from interlock.model.base import API_VERSION
+from interlock.model.release import Entry, Header, Outcome, Release, Stage, VersionIdentity, release_name
+from interlock.model.rollout import (
+    Attempt,
+    Draining,
+    Quarantined,
+    Rollout,
+    RolloutStatus,
+    StableVersion,
+    StepTime,
+    TrafficStatus,
+)
+from interlock.reasons import UNDESIRED, Cause
+
+
+def follow(seen: Observation, move: Transition, now: datetime) -> RolloutStatus:
+    """The status after `move`: stage, weights, stable, quarantine and the entry still to be recorded."""
+    status = seen.rollout.status
+    split = _split(seen, move)
+    changes: dict[str, object] = {
+        "stable": status.stable,
+        "candidate": move.begins or status.candidate,
+        "traffic": split,
+        "quarantine": status.quarantine,
+        "draining": status.draining,
+        "gates": () if move.begins or move.cause is Cause.STRATEGY_CHANGED else status.gates,
+    }
+    if move.begins:
+        changes["draining"] = tuple(d for d in status.draining if d.workload != move.begins.workload)
+    attempt = _moved(seen, move, now)
+    if move.stage is Stage.DONE:
+        changes |= _finished(seen, move, now)
+    entry = _entry(seen, move, attempt, split, now)
+    waiting = tuple(e for e in attempt.unrecorded if e.seq > seen.recorded_seq)
+    attempt = attempt.model_copy(update={"unrecorded": (*waiting, entry)})
+    return status.model_copy(update={**changes, "attempt": attempt})
+
+
+def _split(seen: Observation, move: Transition) -> TrafficStatus:
+    if move.stage in (Stage.RUNNING, Stage.SOAKING):
+        return traffic.intended(seen.rollout.spec.strategy.steps[move.step_index])
+    promoted = move.outcome is Outcome.PROMOTED
+    return traffic.ALL_STABLE if promoted or seen.rollout.status.stable else TrafficStatus()
+
+
+def _moved(seen: Observation, move: Transition, now: datetime) -> Attempt:
+    """The attempt at its new stage; `seq` rises by one, an attempt that begins starts at 1."""
+    rules = strategy_hash(seen.rollout.spec)
+    previous = seen.rollout.status.attempt
+    if move.begins or previous is None:
+        return Attempt(
+            number=previous.number + 1 if previous else 1,
+            seq=1,
+            stage=move.stage,
+            started_time=now,
+            stage_started_time=now,
+            reason=move.cause,
+            strategy_hash=rules,
+        )
+    restarts = move.cause is Cause.STRATEGY_CHANGED
+    has_traffic = move.stage in (Stage.RUNNING, Stage.SOAKING)
+    return previous.model_copy(
+        update={
+            "seq": previous.seq + 1,
+            "stage": move.stage,
+            "step_index": move.step_index,
+            "stage_started_time": now,
+            "step_started_time": None,
+            "outcome": move.outcome,
+            # how it was taken off is what its outcome is judged by: kept when the traffic has stopped
+            "reason": previous.reason if move.cause is Cause.TRAFFIC_STOPPED else move.cause,
+            "strategy_hash": rules if restarts else previous.strategy_hash,
+            "traffic_started_time": None
+            if restarts
+            else previous.traffic_started_time or (now if has_traffic else None),
+            "step_times": () if restarts else _ended(previous.step_times, now),
+        }
+    )
+
+
+def _ended(times: tuple[StepTime, ...], now: datetime) -> tuple[StepTime, ...]:
+    return tuple(t if t.ended_time else t.model_copy(update={"ended_time": now}) for t in times)
+
+
+def _finished(seen: Observation, move: Transition, now: datetime) -> dict[str, object]:
+    """What ends with the attempt: who is stable, who drains, which content stays back."""
+    status, attempt = seen.rollout.status, seen.rollout.status.attempt
+    candidate, stable = status.candidate, status.stable
+    if attempt is None or candidate is None:
+        return {}
+    if move.outcome is Outcome.PROMOTED:
+        changes: dict[str, object] = {
+            "stable": StableVersion(**candidate.model_dump(), since=now),
+            "candidate": None,
+        }
+        leaves: VersionIdentity | None = stable
+        had_traffic = True
+    else:
+        changes = {}
+        leaves, had_traffic = candidate, attempt.traffic_started_time is not None
+        cause = Cause(attempt.reason) if move.cause is Cause.TRAFFIC_STOPPED else move.cause
+        if quarantines(cause) and all(q.digest != candidate.digest for q in status.quarantine):
+            item = Quarantined(
+                digest=candidate.digest,
+                version=candidate.version,
+                attempt=attempt.number,
+                reason=cause,
+                time=now,
+            )
+            changes["quarantine"] = (*status.quarantine, item)
+    if leaves is not None:
+        seconds = seen.rollout.spec.on_revert.drain_deadline_seconds if had_traffic else 0
+        drains = Draining(
+            workload=leaves.workload,
+            version=leaves.version,
+            release=release_of(seen.rollout, attempt),
+            since=now,
+            deadline=now + timedelta(seconds=seconds),
+        )
+        changes["draining"] = (*status.draining, drains)
+    return changes
+
+
+def _entry(
+    seen: Observation, move: Transition, attempt: Attempt, split: TrafficStatus, now: datetime
+) -> Entry:
+    steps = seen.rollout.spec.strategy.steps
+    walks = move.stage in (Stage.RUNNING, Stage.SOAKING)
+    return Entry(
+        seq=attempt.seq,
+        time=now,
+        stage=move.stage,
+        step_index=move.step_index if walks else None,
+        step=steps[move.step_index].name if walks else None,
+        outcome=move.outcome,
+        reason=move.cause,
+        message=move.message[:1024],
+        stable_percent=split.stable_percent,
+        candidate_percent=split.candidate_percent,
+        shadow_percent=split.shadow_percent,
+    )
+
+
+def release_of(rollout: Rollout, attempt: Attempt) -> str:
+    """The name of the attempt's Release."""
+    return release_name(rollout.metadata.name, rollout.metadata.uid, attempt.number)
+
+
+def recording(seen: Observation, status: RolloutStatus) -> list[Effect]:
+    """Entries that the Release lacks, and the events that tell them."""
+    attempt = status.attempt
+    if attempt is None:
+        return []
+    missing = tuple(e for e in attempt.unrecorded if e.seq > seen.recorded_seq)
+    if not missing:
+        return []
+    rollout, release = seen.rollout, release_of(seen.rollout, attempt)
+    header = _header(seen, status, attempt)
+    effects: list[Effect] = []
+    if header is not None:
+        effects.append(RecordEntries(release, rollout.metadata.namespace, header, missing))
+    return effects + [
+        TellEvent(f"{release}.{entry.seq}", entry.reason, entry.message, Cause(entry.reason) in UNDESIRED)
+        for entry in missing
+    ]
+
+
+def _header(seen: Observation, status: RolloutStatus, attempt: Attempt) -> Header | None:
+    """Who is compared with whom; a promoted candidate is found as the stable version."""
+    candidate = status.candidate or status.stable
+    if candidate is None:
+        return None
+    before = seen.rollout.status.stable
+    stable = before if before and before.workload != candidate.workload else None
+    return Header(
+        rollout=seen.rollout.metadata.name,
+        rollout_uid=seen.rollout.metadata.uid,
+        agent=seen.rollout.spec.agent,
+        attempt=attempt.number,
+        candidate=_identity(candidate),
+        stable=_identity(stable) if stable else None,
+    )
+
+
+def _identity(version: VersionIdentity) -> VersionIdentity:
+    return VersionIdentity(
+        version=version.version, uid=version.uid, digest=version.digest, workload=version.workload
+    )
+
+
+def new_release(effect: RecordEntries) -> Manifest:
+    """The Release that begins with these entries. It has no owner: it survives the Rollout."""
+    release = Release.model_validate(
+        {
+            "apiVersion": API_VERSION,
+            "kind": Release.KIND,
+            "metadata": {
+                "name": effect.release,
+                "namespace": effect.namespace,
+                "labels": {labels.ROLLOUT: effect.header.rollout, labels.AGENT: effect.header.agent},
+            },
+            "header": effect.header.to_wire(),
+            "entries": [entry.to_wire() for entry in effect.entries],
+        }
+    )
+    return release.to_wire()
+
+
+def appended(existing: Manifest, effect: RecordEntries) -> Manifest | None:
+    """The Release with the entries it lacks, or None when it lacks none."""
+    held = {entry["seq"] for entry in existing["entries"]}
+    missing = [entry.to_wire() for entry in effect.entries if entry.seq not in held]
+    return {**existing, "entries": [*existing["entries"], *missing]} if missing else None

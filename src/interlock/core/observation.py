@@ -1,0 +1,112 @@
+"""Everything one decision may look at, frozen; gathered by the shell, judged by `decide`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from interlock.analysis.gates import EvidenceReport
+from interlock.model.rollout import Rollout
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Operator settings that decisions depend on; seconds."""
+
+    tick: float = 5.0
+    settle: float = 30.0
+    """Two scrapes: how long a comparison waits before a sample counts."""
+    route_margin: float = 1.0
+    """After the gateway has accepted a route: status proves acceptance, not traffic."""
+    freshness: float = 60.0
+    """Data older than this advance nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An AgentVersion that can be served: identity, and what the agent reads as canonical JSON."""
+
+    version: str
+    uid: str
+    digest: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Something the Rollout refers to that is missing or wrong."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The user's Deployment, read as a template: the parts of its spec that a clone takes over."""
+
+    name: str
+    spec: Manifest
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadState:
+    """What exists of one workload (live or shadow)."""
+
+    deployment: Manifest | None = None
+    service: Manifest | None = None
+    config: Manifest | None = None
+    ready_endpoints: int = 0
+
+
+NOTHING = WorkloadState()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteState:
+    """Our HTTPRoute as the API server and the gateway's controller report it."""
+
+    manifest: Manifest
+    weights: Mapping[str, int]
+    """Service name to weight; an explicit 0 is present, an absent backend is not."""
+    mirror: tuple[str, int] | None
+    accepted: bool
+    """Accepted and ResolvedRefs are True at the current generation, on every parent."""
+    problem: str
+    """What the gateway's controller complains of; empty while accepted or not yet looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Metrics could not be read; nothing is concluded from that but that nothing is known."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One Rollout and all that its decision depends on."""
+
+    rollout: Rollout
+    timing: Timing
+    target: Target | Unusable
+    """What `spec.versionRef` names now."""
+    candidate: Target | Unusable | None
+    """The AgentVersion of the running attempt, read again: it may be gone or changed."""
+    template: Template | Unusable
+    workloads: Mapping[str, WorkloadState] = field(default_factory=dict)
+    route: RouteState | None = None
+    recorded_seq: int = 0
+    """The last transition of the current attempt that its Release holds; 0 without a Release."""
+    earlier_releases: bool = False
+    """Releases that carry the Rollout's name exist (from an earlier life of it, if status is empty)."""
+    evidence: EvidenceReport | Unreadable | None = None
+    conversations: Mapping[str, float | None] = field(default_factory=dict)
+    """Open conversations by draining workload; None when not known."""
+    gates_due: bool = True
+    """Enough time has passed to write gates whose verdict has not changed."""
+    problem: str = ""
+    """The spec names something this version cannot follow (an unknown metric); empty when it can."""

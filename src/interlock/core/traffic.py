@@ -1,0 +1,122 @@
+"""How live requests are split: the intended weights of a stage, and the HTTPRoute that says so.
+
+Pure: builds the manifest and reads its state. Never decides to move traffic.
+"""
+
+from __future__ import annotations
+
+from interlock.core import labels
+from interlock.core.observation import Manifest, RouteState, WorkloadState
+from interlock.core.workloads import covers, owner_reference, shadow_name
+from interlock.model.rollout import Rollout, Step, TrafficStatus
+
+GATEWAY_GROUP = "gateway.networking.k8s.io"
+ROUTE_API_VERSION = f"{GATEWAY_GROUP}/v1"
+
+ALL_STABLE = TrafficStatus(stable_percent=100)
+
+
+def intended(step: Step) -> TrafficStatus:
+    """The split that a step asks for; whole percent, live shares sum to 100.
+
+    shadow  100/0 + mirror      canary p   100−p/p      full, hold-out h   h/100−h
+    """
+    if step.shadow:
+        return TrafficStatus(stable_percent=100, shadow_percent=step.shadow.percent)
+    if step.canary:
+        return TrafficStatus(stable_percent=100 - step.canary.percent, candidate_percent=step.canary.percent)
+    holdout = step.full.holdout_percent if step.full else 0
+    return TrafficStatus(stable_percent=holdout, candidate_percent=100 - holdout)
+
+
+def http_route(
+    rollout: Rollout, traffic: TrafficStatus, *, stable: str, candidate: str | None, keep_candidate: bool
+) -> Manifest:
+    """The HTTPRoute for a split.
+
+    `keep_candidate` lists the candidate's Service even at weight 0: that explicit zero is what a
+    restarted operator reads as "taken back" when the status write was lost.
+    """
+    settings = rollout.spec.traffic.gateway_api
+    backends = [(stable, traffic.stable_percent)] if traffic.stable_percent else []
+    if candidate and (traffic.candidate_percent or keep_candidate):
+        backends.append((candidate, traffic.candidate_percent))
+    rule: Manifest = {
+        "matches": [
+            {"path": {"type": "PathPrefix", "value": path}}
+            for path in [m.path for m in settings.matches] or ["/"]
+        ],
+        "backendRefs": [
+            {"group": "", "kind": "Service", "name": name, "port": settings.port, "weight": weight}
+            for name, weight in backends
+        ],
+    }
+    if traffic.shadow_percent and candidate:
+        rule["filters"] = [_mirror(shadow_name(candidate), settings.port, traffic.shadow_percent)]
+    return {
+        "apiVersion": ROUTE_API_VERSION,
+        "kind": "HTTPRoute",
+        "metadata": {
+            "name": rollout.metadata.name,
+            "namespace": rollout.metadata.namespace,
+            "labels": {labels.ROLLOUT: rollout.metadata.name, labels.AGENT: rollout.spec.agent},
+            "ownerReferences": [owner_reference(rollout)],
+        },
+        "spec": {
+            "parentRefs": [
+                {"group": GATEWAY_GROUP, "kind": "Gateway"} | parent.to_wire()
+                for parent in settings.parent_refs
+            ],
+            "hostnames": list(settings.hostnames),
+            "rules": [rule],
+        },
+    }
+
+
+def _mirror(service: str, port: int, percent: int) -> Manifest:
+    backend = {"group": "", "kind": "Service", "name": service, "port": port}
+    return {
+        "type": "RequestMirror",
+        "requestMirror": {"backendRef": backend, "percent": percent},
+    }
+
+
+def read_route(manifest: Manifest) -> RouteState:
+    """Weights, mirror and acceptance out of an HTTPRoute; unknown fields are passed over."""
+    rules = manifest.get("spec", {}).get("rules") or []
+    weights: dict[str, int] = {}
+    mirror: tuple[str, int] | None = None
+    for rule in rules:
+        for backend in rule.get("backendRefs") or []:
+            weights[backend["name"]] = backend.get("weight", 1)
+        for item in rule.get("filters") or []:
+            if (target := item.get("requestMirror")) is not None:
+                mirror = (target["backendRef"]["name"], target.get("percent", 100))
+    accepted, problem = _acceptance(manifest)
+    return RouteState(manifest, weights, mirror, accepted, problem)
+
+
+def _acceptance(manifest: Manifest) -> tuple[bool, str]:
+    generation = manifest["metadata"].get("generation", 0)
+    parents = (manifest.get("status") or {}).get("parents") or []
+    wanted = len(manifest.get("spec", {}).get("parentRefs") or [])
+    accepted = 0
+    for parent in parents:
+        found = {c.get("type"): c for c in parent.get("conditions") or [] if isinstance(c, dict)}
+        relevant = [found.get("Accepted"), found.get("ResolvedRefs")]
+        current = [c for c in relevant if c and c.get("observedGeneration", 0) >= generation]
+        refused = next((c for c in current if c.get("status") != "True"), None)
+        if refused:
+            return False, f"{refused.get('reason', 'refused')}: {refused.get('message', '')}"[:512]
+        accepted += len(current) == len(relevant)
+    return wanted > 0 and accepted >= wanted, ""
+
+
+def shows(route: RouteState | None, desired: Manifest) -> bool:
+    """Is the route as desired and accepted by the gateway at its current generation?"""
+    return route is not None and covers(route.manifest, desired) and route.accepted
+
+
+def can_receive(state: WorkloadState) -> bool:
+    """A Service may be named by a weight or a mirror only when it exists and has endpoints."""
+    return state.service is not None and state.ready_endpoints > 0

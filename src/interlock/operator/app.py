@@ -1,0 +1,239 @@
+"""The operator process: starts the parts, connects them, and stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from interlock.adapters.kubernetes import KubernetesObjects
+from interlock.adapters.prometheus import PrometheusMetrics
+from interlock.errors import Conflict, InterlockError, TransientError
+from interlock.model.rollout import Rollout
+from interlock.operator import feed, probes, routing
+from interlock.operator.cache import Cache, Key, Manifest, key_of
+from interlock.operator.evidence import Evidence, keep_reading
+from interlock.operator.observe import Observer
+from interlock.operator.queue import Queue
+from interlock.operator.reconcile import Reconciler
+from interlock.operator.settings import Settings, parse
+from interlock.operator.telemetry import Telemetry, log_as_json
+from interlock.ports import Metrics, Objects
+
+log = logging.getLogger(__name__)
+
+WORKERS = 16
+STUCK_AFTER = 60.0
+"""Seconds that a due key may wait before /livez says that the process is stuck."""
+
+
+class Operator:
+    """One operator process over its two ports; `run` returns when `stop` is set."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        objects: Objects,
+        metrics: Metrics,
+        telemetry: Telemetry,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.settings = settings
+        self.objects = objects
+        self.telemetry = telemetry
+        self.cache = Cache()
+        self.queue: Queue[Key] = Queue(time.monotonic)
+        self.evidence = Evidence(metrics, settings.timing, lambda: now().timestamp())
+        self.observer = Observer(objects, self.cache, self.evidence, settings.timing, settings.gates_refresh)
+        self.reconciler = Reconciler(objects, self.cache, self.observer, telemetry, now)
+        self.synced = False
+        self._active: set[tuple[str, str]] = set()
+
+    # ------------------------------------------------------------ what comes in
+    def heard(self, event: str, manifest: Manifest) -> None:
+        """An event of the watch."""
+        changed = self.cache.drop(manifest) if event == "DELETED" else self.cache.put(manifest)
+        if changed:
+            self._wake(manifest)
+        if event == "DELETED" and changed:
+            self._forget(manifest)
+
+    def _wake(self, manifest: Manifest) -> None:
+        for key in routing.concerned(self.cache, manifest):
+            self.queue.add(key)
+
+    def _forget(self, manifest: Manifest) -> None:
+        kind, namespace, name = key_of(manifest)
+        if kind == "Rollout":
+            self.evidence.forget(namespace, name)
+            self.observer.forget(manifest["metadata"]["uid"])
+            self.telemetry.forget(namespace, name)
+        elif kind == "AgentVersion":
+            self.observer.forget_version(namespace, name)
+
+    async def list_all(self) -> None:
+        """Compare the cache with the API server, kind by kind; what the watch missed is counted."""
+        for kind in feed.WATCHED:
+            listed = await self.objects.list(kind, selector=feed.SELECTORS.get(kind, ""))
+            for manifest in self.cache.reconcile(kind, listed):
+                if self.synced:
+                    self.telemetry.relist_missed.labels(kind).inc()
+                self._wake(manifest)
+
+    async def _relist(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.relist)
+            try:
+                await self.list_all()
+            except InterlockError as error:
+                log.warning("relist failed: %s", error)
+
+    # ------------------------------------------------------------ what is done
+    async def _work(self) -> None:
+        while True:
+            key = await self.queue.take()
+            try:
+                await self._pass(key)
+            finally:
+                self.queue.done(key)
+
+    async def _pass(self, key: Key) -> None:
+        try:
+            wake = await self.reconciler.reconcile(key)
+        except Conflict:
+            await self._read_again(key)
+            self.queue.retry(key)
+        except InterlockError as error:
+            delay = self.queue.retry(key)
+            log.warning("%s; again in %.1f s", error, delay, extra=_fields(key))
+        except Exception:
+            delay = self.queue.retry(key)
+            log.exception("pass failed; again in %.1f s", delay, extra=_fields(key))
+        else:
+            self.queue.succeeded(key)
+            if wake is not None:
+                self.queue.add(key, wake / timedelta(seconds=1))
+
+    async def _read_again(self, key: Key) -> None:
+        """After a conflict: what was decided on is old; read it from the API server, not from the watch."""
+        kind, namespace, name = key
+        with contextlib.suppress(InterlockError):
+            for what in (kind, "HTTPRoute") if kind == "Rollout" else (kind,):
+                fresh = await self.objects.get(what, namespace, name)
+                if fresh is not None:
+                    self.cache.put(fresh)
+
+    def _rollouts(self) -> Iterator[Rollout]:
+        """Rollouts that may have something to read; a glance at the raw status keeps idle ones free."""
+        for manifest in self.cache.all("Rollout"):
+            held = manifest.get("status") or {}
+            stage = (held.get("attempt") or {}).get("stage")
+            if stage in ("Running", "Soaking") or held.get("draining"):
+                with contextlib.suppress(ValidationError):
+                    yield Rollout.read(manifest)
+
+    def _look(self, rollout: Rollout) -> None:
+        self.queue.add(("Rollout", rollout.metadata.namespace, rollout.metadata.name), urgent=True)
+
+    # ------------------------------------------------------------ life
+    async def run(self, stop: asyncio.Event, watch: Callable[[feed.Listener, asyncio.Event], Any]) -> None:
+        """Everything at once, until `stop`."""
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(watch(self.heard, stop))
+            await self._sync(stop)
+            tasks = [group.create_task(self._work()) for _ in range(WORKERS)]
+            tasks.append(group.create_task(self._relist()))
+            tasks.append(
+                group.create_task(keep_reading(self.evidence, self._rollouts, self._look, self.settings.tick))
+            )
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+            await watching
+
+    async def _sync(self, stop: asyncio.Event) -> None:
+        """Nothing is decided before everything was listed once: absence must mean absence."""
+        while not stop.is_set():
+            try:
+                await self.list_all()
+            except TransientError as error:
+                log.warning("cannot list: %s", error)
+                await asyncio.sleep(1)
+            else:
+                self.synced = True
+                log.info("synced %d objects", len(self.cache))
+                return
+
+    def alive(self) -> str:
+        """What /livez says: "" or what is wrong."""
+        self._measure()
+        waited = self.queue.oldest
+        return f"a due key has waited {waited:.0f} s" if waited > STUCK_AFTER else ""
+
+    def ready(self) -> str:
+        """What /readyz says: "" or what is wrong."""
+        self._measure()
+        return "" if self.synced else "the first listing has not ended"
+
+    def _measure(self) -> None:
+        self.telemetry.queue_depth.set(len(self.queue))
+        self.telemetry.queue_oldest.set(self.queue.oldest)
+
+
+def _fields(key: Key) -> dict[str, object]:
+    kind, namespace, name = key
+    return {"fields": {"kind": kind, "namespace": namespace, "name": name}}
+
+
+Wrap = Callable[[Objects], Objects]
+
+
+async def serve(settings: Settings, wrap: Wrap = lambda objects: objects) -> None:
+    """Run against the cluster of the environment until SIGTERM or SIGINT. `wrap` may stand between the
+    operator and the API server (fault injection)."""
+    telemetry = Telemetry()
+    objects = KubernetesObjects(feed.connect(), telemetry.count_request)
+    metrics = PrometheusMetrics(settings.prometheus, observe=telemetry.observe_query)
+    operator = Operator(settings, wrap(objects), metrics, telemetry)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runner, port = await probes.serve(
+        settings.host, settings.port, alive=operator.alive, ready=operator.ready, registry=telemetry.registry
+    )
+    log.info("listening on port %d", port)
+    try:
+        await operator.run(stop, feed.watch)
+    finally:
+        await runner.cleanup()
+        await objects.close()
+        await metrics.close()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point. Exit code 0 after a signal, 1 when a part failed."""
+    settings = parse(arguments)
+    log_as_json(settings.log_level)
+    started = datetime.now(UTC)
+    try:
+        asyncio.run(serve(settings))
+    except InterlockError as error:
+        log.error("%s", error)
+        return 1
+    except ExceptionGroup:
+        log.exception("a part of the operator failed")
+        return 1
+    log.info("stopped after %s", datetime.now(UTC) - started)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""Evidence of all active rollouts: one read of Prometheus a tick each, walked over a fixed grid.
+
+After a restart the grid is replayed from the attempt's first traffic out of Prometheus' own samples, so the
+evidence reaches the same value. Never decides: it publishes reports and wakes the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from interlock.analysis import presets
+from interlock.analysis.gates import AttemptEvidence, EvidenceReport
+from interlock.core.observation import Timing, Unreadable
+from interlock.core.plans import plan_of, step_times
+from interlock.model.release import Stage
+from interlock.model.rollout import Attempt, Rollout
+from interlock.ports import Metrics, Selection
+
+log = logging.getLogger(__name__)
+
+CHUNK = 300.0
+"""Seconds of history read at once in a replay: answers stay small."""
+OVERLAP = 15.0
+"""Seconds read again each time: a sample may arrive late."""
+BASELINE = 60.0
+"""Seconds before the first traffic, where counters' baselines are found."""
+CONVERSATIONS = "ai_agent_conversations_active"
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One attempt under observation."""
+
+    identity: tuple[str, int, str]
+    evidence: AttemptEvidence
+    families: frozenset[str]
+    read_until: float
+    report: EvidenceReport | Unreadable | None = None
+
+
+def _identity(rollout: Rollout, attempt: Attempt) -> tuple[str, int, str]:
+    return rollout.metadata.uid, attempt.number, f"{attempt.strategy_hash}@{attempt.traffic_started_time}"
+
+
+class Evidence:
+    """Keeps the evidence of active attempts; everything in it can be built again from Prometheus."""
+
+    def __init__(self, metrics: Metrics, timing: Timing, now: Callable[[], float]) -> None:
+        self._metrics = metrics
+        self._timing = timing
+        self._now = now
+        self._watched: dict[tuple[str, str], _Watched] = {}
+        self._conversations: dict[tuple[str, str], dict[str, float | None]] = {}
+
+    def report(self, rollout: Rollout) -> EvidenceReport | Unreadable | None:
+        """The newest report of the running attempt; None before the first one."""
+        attempt = rollout.status.attempt
+        watched = self._watched.get(_place(rollout))
+        if attempt is None or watched is None or watched.identity != _identity(rollout, attempt):
+            return None
+        return watched.report
+
+    def conversations(self, rollout: Rollout) -> dict[str, float | None]:
+        """Open conversations by draining workload, as last read."""
+        return self._conversations.get(_place(rollout), {})
+
+    def forget(self, namespace: str, name: str) -> None:
+        """The Rollout is gone."""
+        self._watched.pop((namespace, name), None)
+        self._conversations.pop((namespace, name), None)
+
+    async def look(self, rollout: Rollout) -> bool:
+        """Read what is new for one Rollout. Returns whether it has anything to read at all."""
+        draining = bool(rollout.status.draining)
+        active = _has_traffic(rollout)
+        if draining:
+            await self._read_conversations(rollout)
+        else:
+            self._conversations.pop(_place(rollout), None)
+        if active:
+            await self._read_evidence(rollout)
+        else:
+            self._watched.pop(_place(rollout), None)
+        return active or draining
+
+    async def _read_evidence(self, rollout: Rollout) -> None:
+        attempt = rollout.status.attempt
+        watched = self._watching(rollout)
+        if attempt is None or watched is None:
+            return
+        now = self._now()
+        while watched.read_until < now:
+            until = min(now, watched.read_until + CHUNK)
+            window = until - watched.read_until + max(OVERLAP, self._timing.settle)
+            answer = await self._metrics.read(
+                Selection(watched.families, rollout.metadata.namespace, rollout.spec.agent, until, window)
+            )
+            if isinstance(answer, Unreadable):
+                watched.report = answer
+                return
+            watched.evidence.advance(step_times(attempt), answer.series, until)
+            watched.read_until = until
+        watched.report = watched.evidence.report()
+
+    def _watching(self, rollout: Rollout) -> _Watched | None:
+        """The attempt's evidence; begun anew when the attempt or its rules are others than before."""
+        attempt, place = rollout.status.attempt, _place(rollout)
+        if attempt is None or attempt.traffic_started_time is None:
+            return None
+        identity = _identity(rollout, attempt)
+        watched = self._watched.get(place)
+        if watched is not None and watched.identity == identity:
+            return watched
+        plan = plan_of(rollout, self._timing)
+        if plan is None:
+            return None
+        since = attempt.traffic_started_time.timestamp()
+        families = presets.families([gate.metric for gate in plan.gates], derive_warmup=plan.warmup is None)
+        watched = _Watched(identity, AttemptEvidence(plan, since), families, since - BASELINE)
+        self._watched[place] = watched
+        return watched
+
+    async def _read_conversations(self, rollout: Rollout) -> None:
+        selection = Selection(
+            frozenset({CONVERSATIONS}),
+            rollout.metadata.namespace,
+            rollout.spec.agent,
+            self._now(),
+            max(self._timing.settle, 5.0),
+        )
+        answer = await self._metrics.read(selection)
+        known: dict[str, float | None] = {}
+        for item in rollout.status.draining:
+            values = (
+                []
+                if isinstance(answer, Unreadable)
+                else [
+                    series.points[-1][1]
+                    for series in answer.series
+                    if series.points
+                    and series.labels.get("pod", "").startswith(item.workload + "-")
+                    and series.labels.get("mode") == "live"
+                ]
+            )
+            known[item.workload] = sum(values) if values else None
+        self._conversations[_place(rollout)] = known
+
+
+def _place(rollout: Rollout) -> tuple[str, str]:
+    return rollout.metadata.namespace, rollout.metadata.name
+
+
+def _has_traffic(rollout: Rollout) -> bool:
+    attempt = rollout.status.attempt
+    return (
+        attempt is not None
+        and attempt.traffic_started_time is not None
+        and attempt.stage in (Stage.RUNNING, Stage.SOAKING)
+    )
+
+
+async def keep_reading(
+    evidence: Evidence,
+    rollouts: Callable[[], Iterable[Rollout]],
+    wake: Callable[[Rollout], None],
+    tick: float,
+) -> None:
+    """Once a tick, for every Rollout that has something to read. Nothing active: no query."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    reading: set[tuple[str, str]] = set()
+
+    async def read(rollout: Rollout) -> None:
+        try:
+            if await evidence.look(rollout):
+                wake(rollout)
+        except Exception:
+            log.exception("reading evidence failed", extra={"fields": {"rollout": rollout.metadata.name}})
+        finally:
+            reading.discard(_place(rollout))
+
+    async with asyncio.TaskGroup() as group:
+        while True:
+            for rollout in rollouts():
+                if _place(rollout) not in reading:  # a slow answer must not pile up reads
+                    reading.add(_place(rollout))
+                    group.create_task(read(rollout))
+            due = max(due + tick, loop.time())
+            await asyncio.sleep(due - loop.time())

@@ -1,0 +1,111 @@
+"""A keyed queue: one entry a key, earliest due first, urgent ones before all others, back-off per key.
+
+A key that is being worked on is never handed out twice; added meanwhile, it comes again afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+FIRST_BACKOFF = 0.1
+LAST_BACKOFF = 30.0
+
+
+class Queue(Generic[K]):
+    """Due times come from `clock`, in seconds of any monotonic clock."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._due: dict[K, tuple[int, float]] = {}
+        self._heap: list[tuple[int, float, int, K]] = []
+        self._order = itertools.count()
+        self._running: set[K] = set()
+        self._failures: dict[K, int] = {}
+        self._changed = asyncio.Event()
+
+    def add(self, key: K, after: float = 0.0, *, urgent: bool = False) -> None:
+        """Due in `after` seconds; an earlier or more urgent entry of the same key stands."""
+        entry = (0 if urgent else 1, self._clock() + after)
+        known = self._due.get(key)
+        if known is not None:
+            entry = (min(entry[0], known[0]), min(entry[1], known[1]))
+            if entry == known:
+                return
+        self._due[key] = entry
+        heapq.heappush(self._heap, (*entry, next(self._order), key))
+        self._changed.set()
+
+    def retry(self, key: K) -> float:
+        """Due again after a back-off that doubles with each failure in a row; returns the seconds."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay: float = min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** (failures - 1))
+        self.add(key, delay)
+        return delay
+
+    def succeeded(self, key: K) -> None:
+        """The next failure backs off from the beginning."""
+        self._failures.pop(key, None)
+
+    async def take(self) -> K:
+        """Wait for the next due key; it is `running` until `done`."""
+        while True:
+            key, wait = self._next()
+            if key is not None:
+                del self._due[key]
+                self._running.add(key)
+                return key
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), wait)
+            except TimeoutError:
+                continue
+
+    def _next(self) -> tuple[K | None, float | None]:
+        """The key to hand out, else how long until one may be due. Urgent keys come first when due."""
+        now = self._clock()
+        held: list[tuple[int, float, int, K]] = []
+        found: K | None = None
+        wait: float | None = None
+        while self._heap:
+            item = heapq.heappop(self._heap)
+            priority, due, _, key = item
+            if self._due.get(key) != (priority, due):
+                continue  # replaced by an earlier entry, or handed out
+            held.append(item)
+            if key in self._running:
+                continue
+            if due <= now:
+                found = key
+                held.pop()
+                break
+            wait = due - now if wait is None else min(wait, due - now)
+            if priority == 1:
+                break
+        for item in held:
+            heapq.heappush(self._heap, item)
+        return found, wait
+
+    def done(self, key: K) -> None:
+        """The work on the key has ended, well or not."""
+        self._running.discard(key)
+        self._changed.set()
+
+    def forget(self, key: K) -> None:
+        """The object is gone."""
+        self._due.pop(key, None)
+        self._failures.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    @property
+    def oldest(self) -> float:
+        """Seconds that the longest-waiting due key has waited; 0 when none is due."""
+        now = self._clock()
+        return max((now - due for _, due in self._due.values() if due <= now), default=0.0)

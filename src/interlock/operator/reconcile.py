@@ -1,0 +1,182 @@
+"""One pass over one object: observe, decide, record, perform. Decides nothing itself."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+from pydantic import ValidationError
+
+from interlock.core import ledger, status, versions
+from interlock.core.decide import Decision, decide
+from interlock.core.effects import (
+    ApplyChild,
+    DeleteChild,
+    Effect,
+    RecordEntries,
+    TellEvent,
+    WriteRoute,
+)
+from interlock.core.observation import Observation
+from interlock.errors import Conflict, DependencyError, InterlockError, SpecError
+from interlock.model.agentversion import AgentVersion
+from interlock.model.base import first_problem
+from interlock.model.release import Release
+from interlock.model.rollout import Rollout
+from interlock.operator.cache import Cache
+from interlock.operator.events import event_about
+from interlock.operator.observe import Observer
+from interlock.operator.telemetry import Telemetry, about
+from interlock.ports import Manifest, Objects
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str, str]
+RETRY_DEPENDENCY = timedelta(seconds=10)
+"""What is not watched (a prompt's ConfigMap) is looked at again after this long."""
+
+
+class Reconciler:
+    """`objects` for writes, `cache` for reads, `now` for the time (aware, UTC)."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        cache: Cache,
+        observer: Observer,
+        telemetry: Telemetry,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._objects = objects
+        self._cache = cache
+        self._observer = observer
+        self._telemetry = telemetry
+        self._now = now
+
+    async def reconcile(self, key: Key) -> timedelta | None:
+        """One pass. Returns when to look again, None for "when something changes".
+
+        Raises Conflict (read again, at once) or TransientError (back off).
+        """
+        kind, namespace, name = key
+        manifest = self._cache.get(kind, namespace, name)
+        if manifest is None or "deletionTimestamp" in manifest["metadata"]:
+            return None
+        if kind == "AgentVersion":
+            return await self._agent_version(manifest)
+        return await self._rollout(manifest)
+
+    # -------------------------------------------------------------- Rollout
+    async def _rollout(self, manifest: Manifest) -> timedelta | None:
+        now = self._now()
+        try:
+            rollout = Rollout.read(manifest)
+        except ValidationError as error:
+            wire = status.unreadable(manifest, first_problem(error), now)
+            await self._write_status(manifest, wire)
+            return None
+        seen = await self._observer.observe(rollout, now)
+        started = time.perf_counter()
+        decision = decide(seen, now)
+        await self._record(manifest, seen, decision, started)
+        await self._perform(seen, decision.effects, started)
+        self._telemetry.show(seen, decision)
+        if decision.move is not None:
+            self._say(rollout, decision)
+            return timedelta(0)  # walk on as soon as this move is applied and recorded
+        return decision.wake
+
+    async def _record(
+        self, manifest: Manifest, seen: Observation, decision: Decision, started: float
+    ) -> None:
+        """Intent first. A revert whose record fails is written to the route all the same."""
+        before = seen.rollout.status.to_wire()
+        wanted = decision.status.to_wire()
+        if before == wanted:
+            return
+        try:
+            await self._write_status(manifest, wanted)
+        except Conflict:
+            raise
+        except InterlockError:
+            if decision.reverts:
+                log.exception("status refused while reverting", extra=about(seen.rollout))
+                routes = tuple(e for e in decision.effects if isinstance(e, WriteRoute))
+                await self._perform(seen, routes, started)
+            raise
+        self._observer.wrote_status(seen.rollout.metadata.uid, self._now())
+
+    async def _write_status(self, manifest: Manifest, wanted: Manifest) -> None:
+        if manifest.get("status") == wanted:
+            return
+        written = await self._objects.replace_status({**manifest, "status": wanted})
+        self._cache.put(written)
+
+    async def _perform(self, seen: Observation, effects: tuple[Effect, ...], started: float) -> None:
+        """All effects, each on its own: one that fails does not keep the others from being done."""
+        failures: list[InterlockError] = []
+        for effect in effects:
+            try:
+                await self._one(seen.rollout, effect)
+                if isinstance(effect, WriteRoute):
+                    self._telemetry.route_write.observe(time.perf_counter() - started)
+            except InterlockError as error:
+                log.warning("%s", error, extra=about(seen.rollout, effect=type(effect).__name__))
+                failures.append(error)
+        if failures:
+            raise next((e for e in failures if not isinstance(e, Conflict)), failures[0])
+
+    async def _one(self, rollout: Rollout, effect: Effect) -> None:
+        match effect:
+            case WriteRoute(manifest) | ApplyChild(manifest):
+                self._cache.put(await self._objects.apply(manifest))
+            case DeleteChild(kind, namespace, name, uid):
+                await self._objects.delete(kind, namespace, name, uid)
+            case RecordEntries():
+                await self._append(effect)
+            case TellEvent():
+                await self._tell(rollout, effect)
+            case _:
+                assert_never(effect)
+
+    async def _append(self, effect: RecordEntries) -> None:
+        existing = await self._objects.get(Release.KIND, effect.namespace, effect.release)
+        if existing is None:
+            written = await self._objects.create(ledger.new_release(effect))
+        else:
+            longer = ledger.appended(existing, effect)
+            written = existing if longer is None else await self._objects.replace(longer)
+        self._cache.put(written)
+
+    async def _tell(self, rollout: Rollout, effect: TellEvent) -> None:
+        try:
+            await self._objects.create(event_about(rollout, effect, self._now()))
+        except Conflict:
+            log.debug("event %s was told before", effect.name)
+
+    def _say(self, rollout: Rollout, decision: Decision) -> None:
+        move = decision.move
+        if move is not None:
+            fields = {"stage": move.stage.value, "reason": move.cause.value, "step": move.step_index}
+            log.info("%s", move.message, extra=about(rollout, **fields))
+
+    # -------------------------------------------------------------- AgentVersion
+    async def _agent_version(self, manifest: Manifest) -> timedelta | None:
+        wake: timedelta | None = None
+        outcome: versions.Assessment | SpecError | DependencyError
+        try:
+            version = AgentVersion.read(manifest)
+            outcome = await self._observer.assess(manifest)
+        except ValidationError as error:
+            log.warning("AgentVersion %s: %s", manifest["metadata"]["name"], first_problem(error))
+            return None
+        except SpecError as error:
+            outcome = error
+        except DependencyError as error:
+            outcome, wake = error, RETRY_DEPENDENCY
+        status_now = versions.version_status(version, outcome, version.status, self._now())
+        await self._write_status(manifest, status_now.to_wire())
+        return wake

@@ -1,0 +1,43 @@
+"""Which keys a changed object concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from interlock.core import labels
+from interlock.operator.cache import Cache, Key, Manifest
+
+
+def concerned(cache: Cache, manifest: Manifest) -> Iterator[Key]:
+    """Keys of Rollouts (and of the AgentVersion itself) whose decision may depend on the object."""
+    meta = manifest["metadata"]
+    namespace = meta.get("namespace", "")
+    match manifest["kind"]:
+        case "Rollout":
+            yield ("Rollout", namespace, meta["name"])
+        case "AgentVersion":
+            yield ("AgentVersion", namespace, meta["name"])
+            yield from _naming_version(cache, namespace, meta["name"])
+        case "HTTPRoute":
+            yield ("Rollout", namespace, meta["name"])
+        case _:
+            marks = meta.get("labels") or {}
+            if owner := marks.get(labels.ROLLOUT):
+                yield ("Rollout", namespace, owner)
+            elif marks.get(labels.TEMPLATE) == "true":
+                yield from _using_template(cache, namespace, meta["name"])
+
+
+def _naming_version(cache: Cache, namespace: str, version: str) -> Iterator[Key]:
+    for rollout in cache.all("Rollout", namespace):
+        spec, status = rollout.get("spec") or {}, rollout.get("status") or {}
+        names = {(spec.get("versionRef") or {}).get("name"), (status.get("candidate") or {}).get("version")}
+        if version in names:
+            yield ("Rollout", namespace, rollout["metadata"]["name"])
+
+
+def _using_template(cache: Cache, namespace: str, template: str) -> Iterator[Key]:
+    for rollout in cache.all("Rollout", namespace):
+        reference = ((rollout.get("spec") or {}).get("workload") or {}).get("templateRef") or {}
+        if reference.get("name") == template:
+            yield ("Rollout", namespace, rollout["metadata"]["name"])

@@ -1,0 +1,141 @@
+"""The operator's own metrics and its JSON log lines. Names stand here only; no unbounded labels."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from interlock.analysis.gates import EvidenceReport
+from interlock.core.decide import Decision
+from interlock.core.observation import Observation
+from interlock.model.release import Stage
+from interlock.model.rollout import Rollout
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class Telemetry:
+    """All metrics of one operator process."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry = registry or CollectorRegistry()
+        rollout = ("namespace", "rollout")
+
+        def gauge(name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
+            return Gauge(f"interlock_{name}", text, labels, registry=registry)
+
+        def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+            return Counter(f"interlock_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, labels: tuple[str, ...] = ()) -> Histogram:
+            return Histogram(f"interlock_{name}", text, labels, registry=registry, buckets=_SECONDS)
+
+        self.info = gauge("rollout_info", "1 for each Rollout.", (*rollout, "agent", "stable", "phase"))
+        self.weight = gauge("rollout_weight_percent", "Intended share of requests.", (*rollout, "track"))
+        self.evidence = gauge(
+            "gate_evidence_log", "Natural log of the odds that the candidate is worse.", (*rollout, "gate")
+        )
+        self.transitions = counter(
+            "transitions_total", "Moves of attempts.", (*rollout, "from_stage", "to_stage", "reason")
+        )
+        self.reverts = counter("reverts_total", "Candidates taken back.", (*rollout, "reason"))
+        self.stop_new = histogram(
+            "time_to_stop_new_seconds",
+            "From the decision to take back until the gateway accepted weight 0.",
+            rollout,
+        )
+        self.route_write = histogram("route_write_seconds", "From the decision until the route was written.")
+        self.queries = histogram("prometheus_query_seconds", "Queries to Prometheus.", ("result",))
+        self.prometheus_up = gauge("prometheus_up", "1 while the last query to Prometheus was answered.")
+        self.relist_missed = counter(
+            "relist_missed_total", "Changes that a relist found and the watch had not.", ("kind",)
+        )
+        self.requests = counter("api_requests_total", "Requests to the API server.", ("verb", "code"))
+        self.queue_depth = gauge("queue_depth", "Keys waiting.")
+        self.queue_oldest = gauge("queue_oldest_seconds", "How long the longest-waiting due key has waited.")
+        gauge("build_info", "1.", ("version",)).labels(version("interlock")).set(1)
+        self._series: dict[tuple[str, str], set[tuple[Gauge, tuple[str, ...]]]] = {}
+
+    def show(self, seen: Observation, decision: Decision) -> None:
+        """Publish where a Rollout is, and count its move."""
+        rollout, status = seen.rollout, decision.status
+        place = (rollout.metadata.namespace, rollout.metadata.name)
+        kept: set[tuple[Gauge, tuple[str, ...]]] = set()
+
+        def put(metric: Gauge, labels: tuple[str, ...], value: float) -> None:
+            metric.labels(*labels).set(value)
+            kept.add((metric, labels))
+
+        stable = status.stable.version if status.stable else ""
+        put(self.info, (*place, rollout.spec.agent, stable, status.phase or ""), 1)
+        split = status.traffic
+        shares = (split.stable_percent, split.candidate_percent, split.shadow_percent) if split else (0, 0, 0)
+        for track, share in zip(("stable", "candidate", "shadow"), shares, strict=True):
+            put(self.weight, (*place, track), share)
+        if isinstance(seen.evidence, EvidenceReport):
+            for gate in seen.evidence.gates:
+                put(self.evidence, (*place, gate.name), gate.log_evidence)
+        for metric, labels in self._series.get(place, set()) - kept:
+            metric.remove(*labels)
+        self._series[place] = kept
+        self._count_move(seen, decision, place)
+
+    def _count_move(self, seen: Observation, decision: Decision, place: tuple[str, str]) -> None:
+        move, before, after = decision.move, seen.rollout.status.attempt, decision.status.attempt
+        if move is None:
+            return
+        origin = before.stage.value if before and not move.begins else ""
+        self.transitions.labels(*place, origin, move.stage.value, move.cause.value).inc()
+        if move.stage is Stage.REVERTING:
+            self.reverts.labels(*place, move.cause.value).inc()
+        if after and before and before.stage is Stage.REVERTING and move.stage is Stage.DONE:
+            seconds = (after.stage_started_time - before.stage_started_time).total_seconds()
+            self.stop_new.labels(*place).observe(seconds)
+
+    def forget(self, namespace: str, name: str) -> None:
+        """Remove the series of a Rollout that is gone."""
+        for metric, labels in self._series.pop((namespace, name), set()):
+            metric.remove(*labels)
+
+    def count_request(self, verb: str, code: str) -> None:
+        """One request to the API server."""
+        self.requests.labels(verb, code).inc()
+
+    def observe_query(self, result: str, seconds: float) -> None:
+        """One query to Prometheus."""
+        self.queries.labels(result).observe(seconds)
+        self.prometheus_up.set(result == "ok")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line. Never carries prompt text: only names, digests and reasons are logged."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        } | getattr(record, "fields", {})
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def log_as_json(level: str) -> None:
+    """Route every logger, kopf's included, to standard error as JSON lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for noisy in ("httpx", "httpcore", "kopf.objects", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def about(rollout: Rollout, **fields: object) -> dict[str, object]:
+    """The `extra` of a log line that is about one Rollout."""
+    return {"fields": {"namespace": rollout.metadata.namespace, "rollout": rollout.metadata.name, **fields}}

@@ -1,0 +1,67 @@
+"""What the shell needs of the world outside, as narrow protocols; adapters implement them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from interlock.analysis.series import Series
+from interlock.core.observation import Unreadable
+
+Manifest = dict[str, Any]
+
+
+class Objects(Protocol):
+    """Kubernetes objects by kind, namespace and name.
+
+    Every method raises `Conflict` when a precondition (resourceVersion, uid, "does not exist yet") fails,
+    `SpecError` when the API server refuses the content, and `TransientError` for everything else.
+    """
+
+    async def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        """The object as stored now, or None."""
+
+    async def list(self, kind: str, *, namespace: str = "", selector: str = "") -> list[Manifest]:
+        """All objects of a kind, in one namespace or in all."""
+
+    async def apply(self, manifest: Manifest) -> Manifest:
+        """Server-side apply as our field manager; a `metadata.resourceVersion` in it is a precondition."""
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Create; Conflict when the name exists."""
+
+    async def replace(self, manifest: Manifest) -> Manifest:
+        """Replace; `metadata.resourceVersion` is required and is the precondition."""
+
+    async def replace_status(self, manifest: Manifest) -> Manifest:
+        """Replace the status subresource only; `metadata.resourceVersion` is required."""
+
+    async def delete(self, kind: str, namespace: str, name: str, uid: str) -> None:
+        """Delete with a uid precondition; an object that is gone is no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Raw samples to read: families of one agent in one namespace, over (at − window, at]; seconds."""
+
+    families: frozenset[str]
+    namespace: str
+    agent: str
+    at: float
+    window: float
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """What Prometheus holds; a series without samples in the window is absent, never zero."""
+
+    series: Sequence[Series]
+    warnings: tuple[str, ...] = ()
+
+
+class Metrics(Protocol):
+    """Raw counters, as scraped."""
+
+    async def read(self, selection: Selection) -> Samples | Unreadable:
+        """Never raises: whatever goes wrong is `Unreadable` with a reason."""
