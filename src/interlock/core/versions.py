@@ -68,7 +68,7 @@ class Assessment:
     document: dict[str, Any]
     """`agent.json`: prompts resolved, tool sets appended, absent fields absent."""
     digest: str
-    """SHA-256 of `render_json(document)` in lower-case hex, as `sha256sum agent.json` prints it in the pod."""
+    """SHA-256 of `render_json(document)` in lower-case hex, as `sha256sum agent.json` says in the pod."""
     estimated_prompt_tokens: int
 
 
