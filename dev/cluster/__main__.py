@@ -94,9 +94,8 @@ def _status(arguments: argparse.Namespace) -> int:
     if not found["access"]:
         print(f"cluster {arguments.name}: not started")
         return 1
-    print(
-        f"cluster {arguments.name} ({found['access']['kind']}): {'running' if found['running'] else 'not running'}"
-    )
+    state = "running" if found["running"] else "not running"
+    print(f"cluster {arguments.name} ({found['access']['kind']}): {state}")
     for name, component in found["components"].items():
         print(f"  {name:<25} restarts {component['restarts']}")
     _print_settings(clusters.attach(arguments.name))

@@ -69,9 +69,8 @@ def manifest(name: str) -> str:
 
 def gateway_chart() -> Path:
     """Envoy Gateway's own chart, out of its Go module."""
-    source = module_directory(versions.ENVOY_GATEWAY_MODULE) / _CHART
     substitutions = {"GatewayImage": versions.ENVOY_GATEWAY_IMAGE, "GatewayImagePullPolicy": "Never"}
-    return build.chart("gateway-chart", source, substitutions)
+    return build.chart("gateway-chart", versions.ENVOY_GATEWAY_MODULE, _CHART, substitutions)
 
 
 def gateway_definitions() -> Path:

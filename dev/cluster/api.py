@@ -1,4 +1,4 @@
-"""The few calls this tool makes to an API server itself, where starting kubectl each time would cost more than the call."""
+"""The few calls this tool makes to an API server itself: each costs less than starting kubectl."""
 
 from __future__ import annotations
 

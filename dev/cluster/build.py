@@ -10,7 +10,7 @@ from pathlib import Path
 from dev.cluster import cache
 from dev.cluster.errors import ClusterError, tail
 from dev.cluster.progress import step
-from dev.cluster.toolchain import GO_SOURCES, go
+from dev.cluster.toolchain import GO_SOURCES, go, module_directory
 from dev.cluster.versions import GoProgram
 
 
@@ -40,11 +40,14 @@ def _build(wanted: GoProgram, source: Path, folder: Path) -> None:
             raise ClusterError(f"go build of {wanted.name} failed; the end of {log}:\n{tail(log)}")
 
 
-def chart(name: str, module_chart: Path, substitutions: dict[str, str]) -> Path:
-    """A Helm chart out of a Go module, with its ``values.tmpl.yaml`` filled in as the project's release does."""
+def chart(name: str, module: str, folder_in_module: str, substitutions: dict[str, str]) -> Path:
+    """A Helm chart out of a Go module ``path@version``.
+
+    Its ``values.tmpl.yaml`` is filled in, as the project's own release does it.
+    """
 
     def make(folder: Path) -> None:
-        shutil.copytree(module_chart, folder / "chart")
+        shutil.copytree(module_directory(module) / folder_in_module, folder / "chart")
         for path in (folder / "chart", *(folder / "chart").rglob("*")):
             path.chmod(path.stat().st_mode | 0o200)  # the module cache is read-only
         template = folder / "chart" / "values.tmpl.yaml"
@@ -54,5 +57,5 @@ def chart(name: str, module_chart: Path, substitutions: dict[str, str]) -> Path:
         (folder / "chart" / "values.yaml").write_text(values)
         template.unlink()
 
-    ingredients = {"chart": cache.digest_files(module_chart), "substitutions": substitutions}
+    ingredients = {"module": module, "folder": folder_in_module, "substitutions": substitutions}
     return cache.artifact(name, ingredients, make) / "chart"

@@ -46,7 +46,7 @@ def _sources(folder: Path) -> list[Path]:
 
 
 def artifact(name: str, ingredients: dict[str, Any], make: Callable[[Path], None]) -> Path:
-    """The folder of the artifact ``name`` with these ingredients, made by ``make(empty folder)`` if it is missing."""
+    """The folder of the artifact with these ingredients; ``make(empty folder)`` fills it if it is missing."""
     place = cache_root() / f"{name}-{content_key(ingredients)}"
     if place.is_dir():
         return place

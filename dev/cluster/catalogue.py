@@ -11,7 +11,6 @@ from typing import Any
 
 from dev.cluster import build, cache, debs, pypi, versions
 from dev.cluster.images import Layer, Settings, image, layer
-from dev.cluster.progress import step
 
 _UNPRIVILEGED = "65532:65532"
 _DOCUMENTATION = ("doc", "man", "locale", "lintian", "info")
@@ -23,25 +22,24 @@ app:x:1000:1000:app:/:/bin/sh
 _GROUPS = "root:x:0:\nnogroup:x:65534:\nnonroot:x:65532:\napp:x:1000:\n"
 _PYTHON_ENVIRONMENT = {"LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 _SITE_PACKAGES = f"usr/local/lib/python{versions.IMAGE_PYTHON}/dist-packages"
-# Newest first is not needed: pip takes the best wheel for any of these. glibc of the base image is 2.36.
+# Wheels for any of these run on the base image, whose glibc is 2.36; pip takes the best there is.
 _GLIBC = ("2014", "_2_17", "_2_24", "_2_27", "_2_28", "_2_31", "_2_34", "_2_35")
 
 
 def node_images() -> list[Path]:
     """Archives of all images that the node itself runs, in the order in which they are needed."""
-    with step("images of the node"):
-        return [
-            pause_image(),
-            static_image("coredns", versions.COREDNS_IMAGE, build.program(versions.COREDNS_PROGRAM), user=""),
-            static_image(
-                "envoy-gateway",
-                versions.ENVOY_GATEWAY_IMAGE,
-                build.program(versions.ENVOY_GATEWAY_PROGRAM),
-            ),
-            envoy_image(),
-            static_image("prometheus", versions.PROMETHEUS_IMAGE, build.program(versions.PROMETHEUS_PROGRAM)),
-            python_image(),
-        ]
+    return [
+        pause_image(),
+        static_image("coredns", versions.COREDNS_IMAGE, build.program(versions.COREDNS_PROGRAM), user=""),
+        static_image(
+            "envoy-gateway",
+            versions.ENVOY_GATEWAY_IMAGE,
+            build.program(versions.ENVOY_GATEWAY_PROGRAM),
+        ),
+        envoy_image(),
+        static_image("prometheus", versions.PROMETHEUS_IMAGE, build.program(versions.PROMETHEUS_PROGRAM)),
+        python_image(),
+    ]
 
 
 def pause_image() -> Path:

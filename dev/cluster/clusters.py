@@ -169,7 +169,8 @@ def up(
 
     ``apiserver_flags`` and ``controller_manager_flags`` are added to those of the local kinds.
     ``owner`` is a process number: when that process ends, however it ends, the cluster goes down by itself.
-    The last three describe an ``external`` cluster; they default to KUBECONFIG, GATEWAY_URL and PROMETHEUS_URL.
+    The last three describe an ``external`` cluster; default: KUBECONFIG, GATEWAY_URL and PROMETHEUS_URL.
+    With INTERLOCK_KEEP_FAILED in the environment, a start that failed is left as it is, to look at.
     """
     instance = Instance(name)
     with instance.locked():

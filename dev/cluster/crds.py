@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,11 @@ def install(api: Api, crds: Path) -> None:
     with ThreadPoolExecutor(4) as several:
         list(several.map(lambda crd: api.create(_COLLECTION, crd), wanted))
     for collection in collections(wanted):
-        wait_until(f"{collection} to be served", lambda path=collection: api.get(path) is not None, 60)
+        wait_until(f"{collection} to be served", partial(_served, api, collection), 60)
+
+
+def _served(api: Api, collection: str) -> bool:
+    return api.get(collection) is not None
 
 
 def collections(definitions: list[dict[str, Any]]) -> list[str]:

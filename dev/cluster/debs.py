@@ -51,5 +51,5 @@ def _download(packages: Sequence[str], folder: Path) -> None:
     second = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if second.returncode:
         raise ClusterError(
-            f"apt-get could not download the packages of the node (made for Debian 12): {second.stderr.strip()}"
+            f"apt-get could not download what a node needs of Debian 12: {second.stderr.strip()}"
         )

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import platform
+import stat
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from dev.cluster import cache
+from dev.cluster.progress import step
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_WRITER = 2  # to be raised when this module writes the same content differently
 _EPOCH = "1970-01-01T00:00:00Z"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -59,14 +62,14 @@ def layer(name: str, ingredients: dict[str, Any], fill: Callable[[Path], None]) 
         root = folder / "root"
         root.mkdir(mode=0o755)
         fill(root)
-        with tarfile.open(folder / "layer.tar", "w", format=tarfile.GNU_FORMAT) as archive:
+        with step(f"image layer {name}"), _new_tar(folder / "layer.tar") as archive:
             for entry in sorted(root.iterdir()):
                 archive.add(entry, arcname=entry.name, filter=_anonymous)
         remove_tree(root)
         with (folder / "layer.tar").open("rb") as content:
             (folder / "digest").write_text(hashlib.file_digest(content, "sha256").hexdigest())
 
-    place = cache.artifact(f"layer-{name}", ingredients, make)
+    place = cache.artifact(f"layer-{name}", ingredients | {"writer": _WRITER}, make)
     return Layer(place / "layer.tar", (place / "digest").read_text())
 
 
@@ -78,7 +81,7 @@ def image(tag: str, layers: Sequence[Layer], settings: Settings) -> Path:
         config_name = f"{hashlib.sha256(config).hexdigest()}.json"
         names = [f"{one.digest}/layer.tar" for one in layers]
         manifest = [{"Config": config_name, "RepoTags": [tag], "Layers": names}]
-        with tarfile.open(folder / "image.tar", "w", format=tarfile.GNU_FORMAT) as archive:
+        with step(f"image {tag}"), _new_tar(folder / "image.tar") as archive:
             _add(archive, "manifest.json", json.dumps(manifest).encode())
             _add(archive, config_name, config)
             for one, name in zip(layers, names, strict=True):
@@ -120,6 +123,10 @@ def _config(layers: Sequence[Layer], settings: Settings) -> bytes:
     return json.dumps(content, sort_keys=True).encode()
 
 
+def _new_tar(place: Path) -> tarfile.TarFile:
+    return tarfile.open(place, "w", format=tarfile.GNU_FORMAT)
+
+
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     entry = tarfile.TarInfo(name)
     entry.size = len(content)
@@ -127,7 +134,11 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Nobody's file, readable by everybody, whatever umask it was made under: containers run as any user."""
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     entry.mtime = 0
+    if not entry.mode & stat.S_ISVTX:
+        executable = entry.isdir() or entry.mode & stat.S_IXUSR
+        entry.mode = entry.mode & ~0o022 | (0o555 if executable else 0o444)
     return entry

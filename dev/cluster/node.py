@@ -21,6 +21,7 @@ from pathlib import Path
 from dev.cluster import (
     addons,
     build,
+    cache,
     catalogue,
     cgroups,
     control_plane,
@@ -30,7 +31,6 @@ from dev.cluster import (
     supervisor,
     versions,
 )
-from dev.cluster import cache as cache_
 from dev.cluster.api import Api, wait_until, write_private
 from dev.cluster.errors import ClusterError, tail
 from dev.cluster.forward import Forward
@@ -61,9 +61,9 @@ def require_host() -> None:
     missing = [command for command in _COMMANDS if not shutil.which(command)]
     if missing:
         raise ClusterError(
-            f"A node needs Debian's tools, and {', '.join(missing)} is not here: use `--kind external`"
+            f"A node needs Debian's tools; {', '.join(missing)} is missing: use `--kind external`"
         )
-    for path in (state_root(), cache_.cache_root(), _REPOSITORY, Path(sys.base_prefix)):
+    for path in (state_root(), cache.cache_root(), _REPOSITORY, Path(sys.base_prefix)):
         if any(path.resolve().is_relative_to(hidden) for hidden in _HIDDEN_INSIDE):
             raise ClusterError(f"{path} lies in a folder that a node hides from itself: move it elsewhere")
 
@@ -81,7 +81,7 @@ def prepare() -> None:
 def start(
     instance: Instance, apiserver_flags: Sequence[str], manager_flags: Sequence[str], owner: int | None
 ) -> tuple[str, str, str]:
-    """Start a node with DNS, gateway and Prometheus, all ready; kubeconfig, gateway URL and Prometheus URL."""
+    """Start a node and wait until all of it is ready; kubeconfig, gateway URL and Prometheus URL."""
     prepare()
     archives = catalogue.node_images()
     program = build.program(versions.KUBENODE)
@@ -178,7 +178,7 @@ def _iptables_links() -> Path:
         for name in _IPTABLES:
             (folder / name).symlink_to(program)
 
-    return cache_.artifact("iptables-links", {"program": str(program)}, make)
+    return cache.artifact("iptables-links", {"program": str(program)}, make)
 
 
 def _cgroup_name(instance: Instance) -> str:

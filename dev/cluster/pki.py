@@ -55,7 +55,7 @@ class Authority:
 
 
 def signing_key(folder: Path, name: str = "sa") -> None:
-    """A key pair ``<name>.key`` and ``<name>.pub``, with which the API server signs service-account tokens."""
+    """A key pair ``<name>.key`` and ``<name>.pub`` for the API server to sign service-account tokens with."""
     private = folder / f"{name}.key"
     elliptic = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
     _openssl(folder, "genpkey", *elliptic, "-out", str(private))

@@ -1,4 +1,4 @@
-"""Processes known by number and start time, so that a number used again by the system is never mistaken for ours.
+"""Processes known by number and start time, so that a number used again is never mistaken for ours.
 
 Only processes recorded by this tool are ever signalled, each by its own number.
 """
@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,10 @@ class Process:
         return bool(self.started) and start_time(self.pid) == self.started
 
     def send(self, number: signal.Signals) -> None:
-        """Signal it if it still runs; through a pid file descriptor, so the number cannot change hands in between."""
+        """Signal it if it still runs.
+
+        Through a pid file descriptor, so that the number cannot change hands between the look and the signal.
+        """
         try:
             handle = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -76,7 +80,15 @@ def wait_gone(processes: Iterable[Process], seconds: float) -> bool:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
+    for process in ours:
+        _collect(process.pid)
     return True
+
+
+def _collect(pid: int) -> None:
+    """Take a child of ours that has ended out of the process table; others are their parents' business."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
 
 
 def die_with_parent() -> None:

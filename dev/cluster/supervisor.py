@@ -46,7 +46,7 @@ class _Running:
 
 @dataclass
 class Supervisor:
-    """The loop over the components of one instance. ``owner`` is a process whose end is the cluster's end too."""
+    """The loop over the components of one instance; it ends when ``owner`` does, or when told to."""
 
     instance: Instance
     components: tuple[Component, ...]
@@ -108,15 +108,13 @@ class Supervisor:
                     self._ended(one, one.process.returncode)
 
     def _ended(self, one: _Running, code: int) -> None:
-        one.process = None
-        one.restarts += 1
         if time.monotonic() - one.since > _LONGEST_PAUSE:
             one.pause = _SHORTEST_PAUSE
+        one.process = None
+        one.restarts += 1
         one.not_before = time.monotonic() + one.pause
+        print(f"{one.component.name} ended with {code}; starts again in {one.pause:.1f} s", flush=True)
         one.pause = min(2 * one.pause, _LONGEST_PAUSE)
-        print(
-            f"{one.component.name} ended with {code}; restart {one.restarts} in {one.pause:.1f} s", flush=True
-        )
 
     def _record(self, one: _Running) -> None:
         process = Process.of(one.process.pid) if one.process else None

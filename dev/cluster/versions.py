@@ -67,17 +67,17 @@ HELM_PROGRAM: Final = GoProgram("helm", "helm.sh/helm/v4/cmd/helm")
 NODE_PROGRAMS: Final = (KUBENODE, COREDNS_PROGRAM, HELM_PROGRAM, PROMETHEUS_PROGRAM, ENVOY_GATEWAY_PROGRAM)
 
 RUNTIME_PACKAGES: Final = (
-    "containerd", "runc", "containernetworking-plugins", "catatonit", "busybox-static", "iptables", "nftables",
-    "conntrack", "libnftables1", "libnftnl11", "libip4tc2", "libip6tc2", "libxtables12", "libnfnetlink0",
-    "libnetfilter-conntrack3", "libmnl0", "libjansson4", "libedit2",
+    "containerd", "runc", "containernetworking-plugins", "catatonit", "busybox-static", "iptables",
+    "nftables", "conntrack", "libnftables1", "libnftnl11", "libip4tc2", "libip6tc2", "libxtables12",
+    "libnfnetlink0", "libnetfilter-conntrack3", "libmnl0", "libjansson4", "libedit2",
 )  # fmt: skip
-"""Debian packages with what runs and connects containers; kubelet 1.35 is the last to accept containerd 1.6."""
+"""Debian packages that run and connect containers; kubelet 1.35 is the last to accept containerd 1.6."""
 
 PYTHON_PACKAGES: Final = (
-    "python3-minimal", "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libc6", "zlib1g",
-    "libssl3", "libexpat1", "libffi8", "libbz2-1.0", "liblzma5", "libsqlite3-0", "libuuid1", "libcrypt1", "libtinfo6",
-    "libncursesw6", "libreadline8", "libgcc-s1", "libstdc++6", "busybox-static", "base-files", "netbase", "tzdata",
-    "ca-certificates",
+    "python3-minimal", "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libc6",
+    "zlib1g", "libssl3", "libexpat1", "libffi8", "libbz2-1.0", "liblzma5", "libsqlite3-0", "libuuid1",
+    "libcrypt1", "libtinfo6", "libncursesw6", "libreadline8", "libgcc-s1", "libstdc++6", "busybox-static",
+    "base-files", "netbase", "tzdata", "ca-certificates",
 )  # fmt: skip
 """Debian packages that make up the Python base image."""
 
