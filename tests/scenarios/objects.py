@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.scenarios.world import NAMESPACE
+from tests.scenarios.surroundings import NAMESPACE
 
 Manifest = dict[str, Any]
 

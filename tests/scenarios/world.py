@@ -1,84 +1,79 @@
-"""A small world around the operator: users, kubelet, gateway, agents and Prometheus, on one scripted clock.
-
-The operator's own shell runs in it, over the in-memory ports; nothing of it is replaced.
-"""
+"""The operator's own shell in a small world, on one scripted clock; nothing of the shell is replaced."""
 
 from __future__ import annotations
 
-import random
-from collections import defaultdict
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
-from interlock.adapters.memory import MemoryMetrics, MemoryObjects
-from interlock.core import labels
-from interlock.errors import Conflict, TransientError
+from interlock.errors import Conflict, InterlockError
 from interlock.model.rollout import Rollout
 from interlock.operator.app import Operator
 from interlock.operator.settings import Settings
 from interlock.operator.telemetry import Telemetry
-from interlock.ports import Objects
+from tests.scenarios.faults import Crash, Faults, Tapped
+from tests.scenarios.surroundings import NAMESPACE, Behaviour, Manifest, Surroundings
 
-Manifest = dict[str, Any]
-NAMESPACE = "shop"
-START = datetime(2026, 1, 1, tzinfo=UTC)
+__all__ = ["NAMESPACE", "Behaviour", "World"]
 
-
-@dataclass
-class Behaviour:
-    """How an agent version does: probability of success, of a violation, of a critical violation."""
-
-    success: float = 0.9
-    violation: float = 0.0
-    critical_at: int | None = None
-    """The task (counted from 1) with the first critical violation; its series is born with value 1."""
-    ready: bool = True
+Wanted = Callable[[Rollout], bool]
 
 
 @dataclass
-class _Pod:
-    name: str
-    workload: str
-    version: str
-    mode: str
-    started: float
-    counters: dict[tuple[str, tuple[tuple[str, str], ...]], float] = field(default_factory=dict)
-    tasks: int = 0
+class Process:
+    """One operator process. Its watch lags while `late`: events wait in `inbox`."""
+
+    operator: Operator
+    synced: bool = False
+    late: bool = False
+    inbox: list[tuple[str, Manifest]] = field(default_factory=list)
+
+    def hear(self, event: str, manifest: Manifest) -> None:
+        self.inbox.append((event, manifest))
+        if not self.late:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        arrived, self.inbox = self.inbox, []
+        for event, manifest in arrived:
+            self.operator.heard(event, manifest)
 
 
-class World:
+class World(Surroundings):
     """Time passes with `run`; everything random comes from one seed."""
 
-    def __init__(self, seed: int = 1, wrap: Any = None, tick: float = 5.0) -> None:
-        self.now = START
-        self.random = random.Random(seed)  # noqa: S311 - a reproducible story, not a secret
-        self.objects = MemoryObjects()
-        self.metrics = MemoryMetrics()
-        self.behaviour: dict[str, Behaviour] = defaultdict(Behaviour)
-        self.rate = 4.0
-        self.gateway_up = True
+    def __init__(self, seed: int = 1, tick: float = 5.0) -> None:
+        super().__init__(seed)
+        self.faults = Faults()
         self.settings = Settings(
             prometheus="http://unused", tick=tick, scrape_interval=tick, route_margin=1.0, gates_refresh=20
         )
-        self._wrap = wrap or (lambda objects: objects)
-        self._pods: dict[str, _Pod] = {}
-        self.served: dict[str, int] = defaultdict(int)
-        self.mirrored: dict[str, int] = defaultdict(int)
-        self.weights_seen: list[dict[str, int]] = []
-        self.errors: list[Exception] = []
+        self.errors: list[InterlockError] = []
+        self.processes: list[Process] = []
         self.start_operator()
 
     # ------------------------------------------------------------------ operator
-    def start_operator(self) -> None:
-        """A fresh process: empty cache, no memory."""
-        self.objects.listeners.clear()
-        wrapped: Objects = self._wrap(self.objects)
-        self.operator = Operator(self.settings, wrapped, self.metrics, Telemetry(), now=lambda: self.now)
-        self.objects.listeners.append(lambda event, manifest: self.operator.heard(event, manifest))
-        self._synced = False
+    @property
+    def operator(self) -> Operator:
+        """The first process."""
+        return self.processes[0].operator
 
-    async def settle(self, passes: int = 12) -> None:
+    def start_operator(self) -> Process:
+        """A fresh process instead of all others: empty cache, no memory."""
+        self.processes.clear()
+        return self.start_another()
+
+    def start_another(self) -> Process:
+        """A process beside the others."""
+        objects = Tapped(self.objects, self.faults)
+        operator = Operator(self.settings, objects, self.metrics, Telemetry(), now=lambda: self.now)
+        process = Process(operator)
+        self.processes.append(process)
+        self.objects.listeners[:] = [each.hear for each in self.processes]
+        return process
+
+    async def settle(self, passes: int = 20) -> None:
         """Let the operator, the kubelet and the gateway react until nothing changes any more."""
         for _ in range(passes):
             before = self._fingerprint()
@@ -89,36 +84,49 @@ class World:
                 return
 
     async def operate(self) -> None:
-        """One pass over every object, as the workers would do."""
-        if not self._synced:
-            await self.operator.list_all()
-            self.operator.synced = self._synced = True
-        for kind in ("AgentVersion", "Rollout"):
-            for manifest in self.operator.cache.all(kind):
-                key = (kind, manifest["metadata"]["namespace"], manifest["metadata"]["name"])
-                try:
-                    await self.operator.reconciler.reconcile(key)
-                except Conflict:
-                    await self.operator._read_again(key)
-                except TransientError as error:
-                    self.errors.append(error)
+        """One pass over every object by every process, as the workers would do."""
+        await asyncio.gather(*(self._turn(process) for process in list(self.processes)))
+
+    async def _turn(self, process: Process) -> None:
+        operator = process.operator
+        try:
+            if not process.synced:
+                await operator.list_all()
+                operator.synced = process.synced = True
+            for kind in ("AgentVersion", "Rollout"):
+                for manifest in operator.cache.all(kind):
+                    meta = manifest["metadata"]
+                    await self._pass(operator, (kind, meta["namespace"], meta["name"]))
+        except Crash:
+            self.start_operator()
+        process.catch_up()
+
+    async def _pass(self, operator: Operator, key: tuple[str, str, str]) -> None:
+        try:
+            await operator.reconciler.reconcile(key)
+        except Conflict:
+            await operator._read_again(key)
+        except InterlockError as error:
+            self.errors.append(error)
 
     def _fingerprint(self) -> list[str]:
         return sorted(m["metadata"]["resourceVersion"] for m in self.objects._objects.values())
 
     # ------------------------------------------------------------------ time
-    async def run(self, seconds: float) -> None:
+    async def run(self, seconds: float, stride: float | None = None) -> None:
         """Seconds pass, in ticks: agents work, Prometheus scrapes, the operator looks."""
         end = self.now + timedelta(seconds=seconds)
+        step = stride or self.settings.tick
         while self.now < end:
-            self.now += timedelta(seconds=self.settings.tick)
-            self.work(self.settings.tick)
+            self.now += timedelta(seconds=step)
+            self.work(step)
             self.scrape()
-            for rollout in list(self.operator._rollouts()):
-                await self.operator.evidence.look(rollout)
+            for process in self.processes:
+                for rollout in list(process.operator._rollouts()):
+                    await process.operator.evidence.look(rollout)
             await self.settle()
 
-    async def until(self, wanted: Any, limit: float = 3600) -> None:
+    async def until(self, wanted: Wanted, limit: float = 3600) -> None:
         """Run until `wanted(rollout)` or fail after `limit` seconds of the world's time."""
         end = self.now + timedelta(seconds=limit)
         await self.settle()
@@ -128,12 +136,15 @@ class World:
                 raise AssertionError(f"not reached after {limit} s: {found.status.to_wire()}")
             await self.run(self.settings.tick)
 
-    # ------------------------------------------------------------------ users
-    async def apply(self, *manifests: Manifest) -> None:
-        """kubectl apply."""
-        for manifest in manifests:
-            await self.objects.apply(manifest)
+    async def holds(self, wanted: Wanted, seconds: float) -> None:
+        """`wanted(rollout)` is true now and stays so for `seconds`."""
+        end = self.now + timedelta(seconds=seconds)
+        while self.now < end:
+            found = await self.rollout()
+            assert wanted(found), found.status.to_wire()
+            await self.run(self.settings.tick)
 
+    # ------------------------------------------------------------------ users
     async def rollout(self, name: str = "triage") -> Rollout:
         """The Rollout as stored."""
         manifest = await self.objects.get("Rollout", NAMESPACE, name)
@@ -142,158 +153,32 @@ class World:
 
     async def serve_version(self, version: str) -> None:
         """Change the one line that a release changes."""
+        await self.edit(lambda spec: spec["versionRef"].update(name=version))
+
+    async def edit(self, change: Callable[[Manifest], None]) -> None:
+        """kubectl edit: `change` is given the Rollout's spec."""
         manifest = await self.objects.get("Rollout", NAMESPACE, "triage")
         assert manifest is not None
-        manifest["spec"]["versionRef"]["name"] = version
+        change(manifest["spec"])
         await self.objects.replace(manifest)
+
+    async def condition(self, kind: str) -> tuple[str, str, str]:
+        """Status, reason and message of a condition; empty strings when it is absent."""
+        found = await self.rollout()
+        for condition in found.status.conditions:
+            if condition.type == kind:
+                return condition.status.value, condition.reason, condition.message
+        return "", "", ""
 
     async def releases(self) -> list[Manifest]:
         """All Releases, oldest attempt first."""
         found = await self.objects.list("Release")
-        return sorted(found, key=lambda r: r["header"]["attempt"])
+        return sorted(found, key=lambda r: int(r["header"]["attempt"]))
 
-    # ------------------------------------------------------------------ kubelet
-    async def kubelet(self) -> None:
-        """Pods for every Deployment of ours, endpoints for every Service."""
-        alive: set[str] = set()
-        ready_by_workload: dict[str, int] = defaultdict(int)
-        for deployment in await self.objects.list("Deployment"):
-            meta, spec = deployment["metadata"], deployment["spec"]
-            marks = spec["template"]["metadata"]["labels"]
-            workload = marks.get(labels.WORKLOAD)
-            if workload is None:
-                continue
-            wanted = spec["replicas"]
-            for index in range(wanted):
-                name = f"{workload}-5d4f-{index:05d}"
-                alive.add(name)
-                if name not in self._pods:
-                    started = self.now.timestamp()
-                    pod = _Pod(name, workload, marks[labels.AGENT_VERSION], marks[labels.MODE], started)
-                    self._pods[name] = pod
-                    self._export_zeros(pod)
-            up = wanted if self.behaviour[marks[labels.AGENT_VERSION]].ready else 0
-            ready_by_workload[workload] = up
-            status = {
-                "observedGeneration": meta["generation"],
-                "replicas": wanted,
-                "updatedReplicas": wanted,
-                "availableReplicas": up,
-            }
-            if deployment.get("status") != status:
-                await self.objects.replace_status({**deployment, "status": status})
-        for name in set(self._pods) - alive:
-            del self._pods[name]
-        for service in await self.objects.list("Service"):
-            await self._endpoints(service, ready_by_workload)
+    async def entries(self, attempt: int) -> list[Manifest]:
+        """What the record of one attempt holds."""
+        return [e for r in await self.releases() if r["header"]["attempt"] == attempt for e in r["entries"]]
 
-    async def _endpoints(self, service: Manifest, ready: dict[str, int]) -> None:
-        meta = service["metadata"]
-        up = ready[service["spec"]["selector"][labels.WORKLOAD]]
-        await self.objects.apply(
-            {
-                "apiVersion": "discovery.k8s.io/v1",
-                "kind": "EndpointSlice",
-                "metadata": {
-                    "name": f"{meta['name']}-x",
-                    "namespace": meta["namespace"],
-                    "labels": {**meta["labels"], "kubernetes.io/service-name": meta["name"]},
-                },
-                "endpoints": [
-                    {"addresses": [f"10.0.0.{i + 1}"], "conditions": {"ready": True}} for i in range(up)
-                ],
-            }
-        )
-
-    # ------------------------------------------------------------------ gateway
-    async def gateway(self) -> None:
-        """Accept every route at its current generation, while the controller is up."""
-        if not self.gateway_up:
-            return
-        for route in await self.objects.list("HTTPRoute"):
-            generation = route["metadata"]["generation"]
-            conditions = [
-                {"type": kind, "status": "True", "reason": kind, "observedGeneration": generation}
-                for kind in ("Accepted", "ResolvedRefs")
-            ]
-            parents = [
-                {"parentRef": ref, "controllerName": "example.com/gateway", "conditions": conditions}
-                for ref in route["spec"]["parentRefs"]
-            ]
-            if (route.get("status") or {}).get("parents") != parents:
-                await self.objects.replace_status({**route, "status": {"parents": parents}})
-
-    def _route(self) -> tuple[dict[str, int], str | None, int]:
-        route = self.objects._objects.get(("HTTPRoute", NAMESPACE, "triage"))
-        if route is None:
-            return {}, None, 0
-        rule = route["spec"]["rules"][0]
-        weights = {b["name"]: b["weight"] for b in rule["backendRefs"]}
-        for item in rule.get("filters") or []:
-            mirror = item["requestMirror"]
-            return weights, mirror["backendRef"]["name"], mirror["percent"]
-        return weights, None, 0
-
-    # ------------------------------------------------------------------ agents
-    def work(self, seconds: float) -> None:
-        """Requests of `seconds`, split as the route says."""
-        weights, mirror, percent = self._route()
-        self.weights_seen.append(weights)
-        total = sum(weights.values())
-        for _ in range(round(self.rate * seconds) if total else 0):
-            names = list(weights)
-            chosen = self.random.choices(names, [weights[n] for n in names])[0]
-            self._task(chosen, self.served)
-            if mirror and self.random.random() * 100 < percent:
-                self._task(mirror, self.mirrored)
-
-    def _task(self, workload: str, counted: dict[str, int]) -> None:
-        pods = [p for p in self._pods.values() if p.workload == workload]
-        if not pods:
-            return
-        pod = self.random.choice(pods)
-        counted[pod.version] += 1
-        behaviour = self.behaviour[pod.version]
-        pod.tasks += 1
-        ok = self.random.random() < behaviour.success
-        self._count(pod, "ai_agent_tasks_started_total")
-        self._count(pod, "ai_agent_tasks_total", outcome="success" if ok else "failure")
-        result = "pass" if ok else "fail"
-        self._count(pod, "ai_agent_tasks_verified_total", result=result, verifier="postcondition")
-        if self.random.random() < behaviour.violation:
-            self._count(pod, "ai_agent_policy_violations_total", rule="scope", severity="low")
-        if behaviour.critical_at is not None and counted[pod.version] == behaviour.critical_at:
-            self._count(pod, "ai_agent_policy_violations_total", rule="payment", severity="critical")
-
-    def _export_zeros(self, pod: _Pod) -> None:
-        for outcome in ("success", "failure"):
-            self._count(pod, "ai_agent_tasks_total", 0, outcome=outcome)
-        for result in ("pass", "fail"):
-            self._count(pod, "ai_agent_tasks_verified_total", 0, result=result, verifier="postcondition")
-        self._count(pod, "ai_agent_tasks_started_total", 0)
-        self._count(pod, "ai_agent_policy_violations_total", 0, rule="scope", severity="low")
-        self._count(pod, "ai_agent_conversations_active", 0)
-
-    @staticmethod
-    def _count(pod: _Pod, family: str, amount: float = 1, **marks: str) -> None:
-        key = (family, tuple(sorted(marks.items())))
-        pod.counters[key] = pod.counters.get(key, 0) + amount
-
-    def scrape(self) -> None:
-        """Prometheus scrapes every pod at once."""
-        for pod in self._pods.values():
-            target = {
-                "namespace": NAMESPACE,
-                "agent": "triage",
-                "version": pod.version,
-                "mode": pod.mode,
-                "pod": pod.name,
-                "instance": f"{pod.name}:9464",
-                "job": "agents",
-            }
-            samples = [
-                ({"__name__": family, **target, **dict(marks)}, value)
-                for (family, marks), value in pod.counters.items()
-            ]
-            samples.append(({"__name__": "process_start_time_seconds", **target}, pod.started))
-            self.metrics.scrape(self.now.timestamp(), samples)
+    async def reasons(self, attempt: int) -> list[str]:
+        """Why the attempt moved, move by move."""
+        return [entry["reason"] for entry in await self.entries(attempt)]

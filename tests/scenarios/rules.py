@@ -1,0 +1,152 @@
+"""What must hold at every single write of the operator, in every story."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from interlock.core import labels
+from interlock.model.release import Outcome, Stage
+from interlock.model.rollout import Attempt, Rollout, RolloutStatus
+from interlock.ports import Objects
+
+Manifest = dict[str, Any]
+
+FOLLOWS: dict[Stage, frozenset[Stage]] = {
+    Stage.PREPARING: frozenset(Stage),
+    Stage.RUNNING: frozenset({Stage.PREPARING, Stage.RUNNING, Stage.SOAKING, Stage.REVERTING}),
+    Stage.SOAKING: frozenset({Stage.PREPARING, Stage.REVERTING, Stage.DONE}),
+    Stage.REVERTING: frozenset({Stage.DONE}),
+    Stage.DONE: frozenset(),
+}
+
+
+async def check_write(objects: Objects, verb: str, before: Manifest | None, stored: Manifest) -> None:
+    """Judge one write; `before` is the object as it was."""
+    match stored["kind"]:
+        case "HTTPRoute":
+            await _check_route(objects, stored)
+        case "Rollout":
+            assert verb == "replace_status", "a user's spec and metadata are theirs"
+            assert before is not None
+            _check_unchanged_but_status(before, stored)
+            check_status(Rollout.read(before), Rollout.read(stored))
+        case "AgentVersion":
+            assert verb == "replace_status", "a user's spec and metadata are theirs"
+            assert before is not None
+            _check_unchanged_but_status(before, stored)
+        case "Release":
+            _check_release(before, stored)
+        case "Deployment":
+            assert stored["metadata"]["labels"].get(labels.TEMPLATE) != "true", "templates are only read"
+        case "ConfigMap" | "Service" | "Event":
+            pass
+        case kind:
+            raise AssertionError(f"the operator has no business with {kind}")
+
+
+def _check_unchanged_but_status(before: Manifest, stored: Manifest) -> None:
+    volatile = {"resourceVersion"}
+    assert before["spec"] == stored["spec"]
+    assert {k: v for k, v in before["metadata"].items() if k not in volatile} == {
+        k: v for k, v in stored["metadata"].items() if k not in volatile
+    }
+
+
+# ------------------------------------------------------------------ route
+async def _check_route(objects: Objects, route: Manifest) -> None:
+    meta = route["metadata"]
+    owner = await objects.get("Rollout", meta["namespace"], meta["name"])
+    assert owner is not None
+    status = Rollout.read(owner).status
+    weights, mirror = backends(route)
+    assert sum(weights.values()) == 100, weights
+    reverting = status.attempt is not None and status.attempt.stage is Stage.REVERTING
+    candidate = status.candidate.workload if status.candidate else ""
+    for name, weight in weights.items():
+        assert await objects.get("Service", meta["namespace"], name), f"{name} does not exist"
+        if weight and not reverting and name == candidate:
+            assert await endpoints(objects, meta["namespace"], name), f"{name} has no endpoints"
+    if mirror:
+        assert status.traffic is not None
+        assert status.traffic.shadow_percent, "nothing is mirrored that was not intended first"
+        assert await endpoints(objects, meta["namespace"], mirror), f"{mirror} has no endpoints"
+    intended = status.traffic.candidate_percent if status.traffic else 0
+    assert weights.get(candidate, 0) <= intended, "intent comes first"
+
+
+def backends(route: Manifest) -> tuple[dict[str, int], str | None]:
+    """Weights by Service, and the Service that gets the mirrored share."""
+    rule = route["spec"]["rules"][0]
+    weights = {backend["name"]: backend["weight"] for backend in rule["backendRefs"]}
+    mirrors = [item["requestMirror"]["backendRef"]["name"] for item in rule.get("filters") or []]
+    return weights, mirrors[0] if mirrors else None
+
+
+async def endpoints(objects: Objects, namespace: str, service: str) -> int:
+    """Ready endpoints of a Service."""
+    slices = await objects.list("EndpointSlice", namespace=namespace)
+    return sum(
+        len(item["endpoints"])
+        for item in slices
+        if item["metadata"]["labels"]["kubernetes.io/service-name"] == service
+    )
+
+
+# ------------------------------------------------------------------ status
+def check_status(before: Rollout, after: Rollout) -> None:
+    """Rules that the API server holds as CEL, and those of conventions.md."""
+    split = after.status.traffic
+    assert split is None or split.stable_percent + split.candidate_percent in (0, 100)
+    check_move(before.status.attempt, after.status.attempt)
+    check_conditions(before.status, after.status)
+    assert after.status.observed_generation <= after.metadata.generation
+
+
+def check_move(old: Attempt | None, new: Attempt | None) -> None:
+    """One transition at a time, none skipped, none backwards."""
+    if old is None:
+        assert new is None or (new.number, new.seq, new.stage) == (1, 1, Stage.PREPARING)
+        return
+    assert new is not None, "an attempt is never forgotten"
+    if new.number != old.number:
+        assert (new.number, new.seq, new.stage) == (old.number + 1, 1, Stage.PREPARING)
+        assert old.stage is Stage.DONE
+        return
+    assert new.seq - old.seq in (0, 1)
+    if new.seq == old.seq:
+        assert (new.stage, new.step_index) == (old.stage, old.step_index)
+        return
+    assert new.stage in FOLLOWS[old.stage], f"{old.stage} → {new.stage}"
+    walks = new.stage in (Stage.RUNNING, Stage.SOAKING)
+    if walks:
+        expected = 0 if old.stage is Stage.PREPARING else old.step_index + 1
+        assert new.step_index == expected, "a step was skipped"
+    assert (new.outcome is not None) == (new.stage is Stage.DONE)
+    if new.outcome is Outcome.PROMOTED:
+        assert old.stage in (Stage.SOAKING, Stage.PREPARING)
+
+
+def check_conditions(before: RolloutStatus, after: RolloutStatus) -> None:
+    """conventions.md: kstatus' abnormal-true conditions, and when a transition time may move."""
+    found = {c.type: c for c in after.conditions}
+    assert len(found) == len(after.conditions)
+    assert "Ready" in found
+    assert not ("Reconciling" in found and "Stalled" in found)
+    for abnormal in ("Reconciling", "Stalled"):
+        assert abnormal not in found or found[abnormal].status == "True"
+    ready = found["Ready"].status == "True"
+    assert ready == ("Reconciling" not in found and "Stalled" not in found)
+    known = {c.type: c for c in before.conditions}
+    for kind, condition in found.items():
+        old = known.get(kind)
+        if old is not None and old.status is condition.status:
+            assert condition.last_transition_time == old.last_transition_time, kind
+
+
+# ------------------------------------------------------------------ ledger
+def _check_release(before: Manifest | None, stored: Manifest) -> None:
+    entries = stored["entries"]
+    assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1)), "gaps in the record"
+    if before is not None:
+        assert stored["header"] == before["header"]
+        assert entries[: len(before["entries"])] == before["entries"], "the record was changed"

@@ -1,0 +1,251 @@
+"""What is around the operator: kubelet, gateway, agents at work, and Prometheus. One seed, one clock."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from interlock.adapters.memory import MemoryMetrics, MemoryObjects
+from interlock.core import labels
+from tests.scenarios.rules import backends
+
+Manifest = dict[str, Any]
+NAMESPACE = "shop"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Behaviour:
+    """How an agent version does: probability of success, of a violation, of a critical violation."""
+
+    success: float = 0.9
+    violation: float = 0.0
+    critical_at: int | None = None
+    """The task (counted from 1, over all pods) with the first critical violation: a series born at 1."""
+    ready: bool = True
+    success_in_shadow: float | None = None
+    """With stubbed tools; None: as live."""
+
+
+@dataclass
+class Pod:
+    """One process, its counters and what it was asked to do."""
+
+    name: str
+    workload: str
+    version: str
+    image: str
+    mode: str
+    started: float
+    counters: dict[tuple[str, tuple[tuple[str, str], ...]], float] = field(default_factory=dict)
+    conversations: int = 0
+
+
+class Surroundings:
+    """Everything but the operator. Each part reacts when it is called; none knows of the others."""
+
+    def __init__(self, seed: int) -> None:
+        self.now = START
+        self.random = random.Random(seed)  # noqa: S311 - a reproducible story, not a secret
+        self.objects = MemoryObjects()
+        self.metrics = MemoryMetrics()
+        self.behaviour: dict[str, Behaviour] = defaultdict(Behaviour)
+        """By version, or by image: that one goes first."""
+        self.rate = 4.0
+        """Requests a second."""
+        self.gateway_up = True
+        self.gateway_skips: set[str] = set()
+        """Versions that a misbehaving gateway sends nothing to, whatever the route says."""
+        self.pods: dict[str, Pod] = {}
+        self.served: dict[str, int] = defaultdict(int)
+        """Live tasks by workload."""
+        self.mirrored: dict[str, int] = defaultdict(int)
+        self.lost = 0
+        """Live requests that met no ready pod."""
+        self._programmed: Manifest | None = None
+        self._births: dict[str, int] = defaultdict(int)
+
+    async def apply(self, *manifests: Manifest) -> None:
+        """kubectl apply."""
+        for manifest in manifests:
+            await self.objects.apply(manifest)
+
+    # ------------------------------------------------------------------ kubelet
+    async def kubelet(self) -> None:
+        """Pods for every Deployment of ours, endpoints for every Service."""
+        ready: dict[str, int] = defaultdict(int)
+        alive: set[str] = set()
+        for deployment in await self.objects.list("Deployment"):
+            if labels.WORKLOAD in deployment["spec"]["template"]["metadata"]["labels"]:
+                alive |= self._run_pods(deployment)
+                workload = deployment["metadata"]["name"]
+                ready[workload] = await self._report(deployment)
+        for name in set(self.pods) - alive:
+            del self.pods[name]
+        for service in await self.objects.list("Service"):
+            await self._endpoints(service, ready)
+
+    def _run_pods(self, deployment: Manifest) -> set[str]:
+        spec = deployment["spec"]
+        marks = spec["template"]["metadata"]["labels"]
+        workload = marks[labels.WORKLOAD]
+        names = set()
+        for index in range(spec["replicas"]):
+            slot = f"{workload}-5d4f-{index:03d}"
+            name = f"{slot}{self._births[slot]:02d}"
+            names.add(name)
+            if name not in self.pods:
+                image = spec["template"]["spec"]["containers"][0]["image"]
+                started = self.now.timestamp()
+                version, mode = marks[labels.AGENT_VERSION], marks[labels.MODE]
+                self.pods[name] = Pod(name, workload, version, image, mode, started)
+                self._export_zeros(self.pods[name])
+        return names
+
+    async def _report(self, deployment: Manifest) -> int:
+        meta, wanted = deployment["metadata"], deployment["spec"]["replicas"]
+        pods = [pod for pod in self.pods.values() if pod.workload == meta["name"]]
+        up = sum(self._behaviour(pod).ready for pod in pods)
+        status = {
+            "observedGeneration": meta["generation"],
+            "replicas": wanted,
+            "updatedReplicas": wanted,
+            "availableReplicas": up,
+        }
+        if deployment.get("status") != status:
+            await self.objects.replace_status({**deployment, "status": status})
+        return up
+
+    async def _endpoints(self, service: Manifest, ready: dict[str, int]) -> None:
+        meta = service["metadata"]
+        up = ready[service["spec"]["selector"][labels.WORKLOAD]]
+        await self.objects.apply(
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {
+                    "name": f"{meta['name']}-x",
+                    "namespace": meta["namespace"],
+                    "labels": {**meta["labels"], "kubernetes.io/service-name": meta["name"]},
+                },
+                "endpoints": [
+                    {"addresses": [f"10.0.0.{i + 1}"], "conditions": {"ready": True}} for i in range(up)
+                ],
+            }
+        )
+
+    def replace_pod(self, name: str) -> None:
+        """The pod dies; its Deployment brings up another at once."""
+        self._births[name[:-2]] += 1
+
+    def restart_container(self, name: str) -> None:
+        """A new process in the same pod: its counters begin at 0."""
+        pod = self.pods[name]
+        pod.started = self.now.timestamp()
+        pod.counters.clear()
+        self._export_zeros(pod)
+
+    def pods_of(self, workload: str) -> list[Pod]:
+        """The pods of one workload."""
+        return [pod for pod in self.pods.values() if pod.workload == workload]
+
+    def _behaviour(self, pod: Pod) -> Behaviour:
+        return self.behaviour[pod.image if pod.image in self.behaviour else pod.version]
+
+    # ------------------------------------------------------------------ gateway
+    async def gateway(self) -> None:
+        """Accept every route at its current generation, while the controller is up, and program it."""
+        if not self.gateway_up:
+            return
+        self._programmed = None
+        for route in await self.objects.list("HTTPRoute"):
+            generation = route["metadata"]["generation"]
+            conditions = [
+                {"type": kind, "status": "True", "reason": kind, "observedGeneration": generation}
+                for kind in ("Accepted", "ResolvedRefs")
+            ]
+            parents = [
+                {"parentRef": ref, "controllerName": "example.com/gateway", "conditions": conditions}
+                for ref in route["spec"]["parentRefs"]
+            ]
+            if (route.get("status") or {}).get("parents") != parents:
+                await self.objects.replace_status({**route, "status": {"parents": parents}})
+            self._programmed = route
+
+    # ------------------------------------------------------------------ agents
+    def work(self, seconds: float) -> None:
+        """Requests of `seconds`, split as the gateway was last told."""
+        if self._programmed is None:
+            return
+        weights, mirror = backends(self._programmed)
+        names = [name for name in weights if not self._skipped(name)]
+        shares = [weights[name] for name in names]
+        percent = self._mirrored_percent()
+        for _ in range(round(self.rate * seconds) if sum(shares) else 0):
+            self._task(self.random.choices(names, shares)[0], self.served)
+            if mirror and self.random.random() * 100 < percent:
+                self._task(mirror, self.mirrored)
+
+    def _skipped(self, workload: str) -> bool:
+        return any(pod.version in self.gateway_skips for pod in self.pods_of(workload))
+
+    def _mirrored_percent(self) -> int:
+        rule = (self._programmed or {})["spec"]["rules"][0]
+        return sum(int(item["requestMirror"]["percent"]) for item in rule.get("filters") or [])
+
+    def _task(self, workload: str, counted: dict[str, int]) -> None:
+        pods = [pod for pod in self.pods_of(workload) if self._behaviour(pod).ready]
+        if not pods:
+            self.lost += counted is self.served
+            return
+        pod = self.random.choice(pods)
+        counted[workload] += 1
+        behaviour = self._behaviour(pod)
+        shadow = pod.mode == "shadow" and behaviour.success_in_shadow is not None
+        chance = behaviour.success_in_shadow if shadow else behaviour.success
+        ok = self.random.random() < (chance or 0.0)
+        self._count(pod, "ai_agent_tasks_started_total")
+        self._count(pod, "ai_agent_tasks_total", outcome="success" if ok else "failure")
+        result = "pass" if ok else "fail"
+        self._count(pod, "ai_agent_tasks_verified_total", result=result, verifier="postcondition")
+        if self.random.random() < behaviour.violation:
+            self._count(pod, "ai_agent_policy_violations_total", rule="scope", severity="low")
+        if behaviour.critical_at is not None and counted[workload] == behaviour.critical_at:
+            self._count(pod, "ai_agent_policy_violations_total", rule="payment", severity="critical")
+
+    def _export_zeros(self, pod: Pod) -> None:
+        for outcome in ("success", "failure"):
+            self._count(pod, "ai_agent_tasks_total", 0, outcome=outcome)
+        for result in ("pass", "fail"):
+            self._count(pod, "ai_agent_tasks_verified_total", 0, result=result, verifier="postcondition")
+        self._count(pod, "ai_agent_tasks_started_total", 0)
+        self._count(pod, "ai_agent_policy_violations_total", 0, rule="scope", severity="low")
+
+    @staticmethod
+    def _count(pod: Pod, family: str, amount: float = 1, **marks: str) -> None:
+        key = (family, tuple(sorted(marks.items())))
+        pod.counters[key] = pod.counters.get(key, 0) + amount
+
+    # ------------------------------------------------------------------ Prometheus
+    def scrape(self) -> None:
+        """Every pod at once."""
+        for pod in self.pods.values():
+            target = {
+                "namespace": NAMESPACE,
+                "agent": "triage",
+                "version": pod.version,
+                "mode": pod.mode,
+                "pod": pod.name,
+                "instance": f"{pod.name}:9464",
+                "job": "agents",
+            }
+            samples = [
+                ({"__name__": family, **target, **dict(marks)}, value)
+                for (family, marks), value in pod.counters.items()
+            ]
+            samples.append(({"__name__": "ai_agent_conversations_active", **target}, pod.conversations))
+            samples.append(({"__name__": "process_start_time_seconds", **target}, pod.started))
+            self.metrics.scrape(self.now.timestamp(), samples)
