@@ -46,7 +46,7 @@ def install(api: Api, kubeconfig: Path) -> None:
             manifests,
         )
     with step("Envoy Gateway installed by Helm"):
-        values = ["--values", "-", "--set", "crds.enabled=false"]
+        values = ["--values", "-", "--set", "crds.enabled=false", "--timeout", "2m"]
         command = [build.program(versions.HELM_PROGRAM), "install", "eg", str(gateway_chart()), *values]
         _run([*command, "--namespace", "envoy-gateway-system"], kubeconfig, manifest("envoy-gateway-values"))
 

@@ -33,7 +33,7 @@ def _build(wanted: GoProgram, source: Path, folder: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [str(go()), "build", *wanted.flags, "-o", str(folder / wanted.name), wanted.package]
     # Static binaries: their images need no C library, and no C compiler is needed to build them.
-    environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+    environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"}
     with step(f"build {wanted.name}"), log.open("w") as output:
         done = subprocess.run(command, cwd=source, env=environment, stdout=output, stderr=output, check=False)
         if done.returncode:

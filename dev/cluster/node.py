@@ -104,9 +104,11 @@ def start(
     kubeconfig = write_private(instance.directory / "kubeconfig", api.certificate_kubeconfig())
     with ThreadPoolExecutor(1) as background:
         imported = background.submit(_import_images, instance, archives)
-        _wait_ready(instance, api)
-        addons.install(api, kubeconfig)
-        imported.result()
+        try:
+            _wait_ready(instance, api)
+            addons.install(api, kubeconfig)
+        finally:
+            imported.result()  # if this failed, it is why the rest did
     gateway, prometheus = f"http://127.0.0.1:{gateway_port}", f"http://127.0.0.1:{prometheus_port}"
     addons.wait_ready(api, prometheus)
     return str(kubeconfig), gateway, prometheus

@@ -1,7 +1,7 @@
 """One line a step on standard error, with the time it took.
 
-On a terminal the running step counts its seconds; elsewhere (CI, a pipe) only
-finished steps are printed, so that logs stay readable.
+On a terminal the running step counts its seconds; elsewhere (CI, a pipe) a step
+that takes long says twice a minute that it still runs.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ def step(what: str) -> Iterator[None]:
     started = time.monotonic()
     finished = threading.Event()
     ticker = threading.Thread(target=_tick, args=(what, started, finished), daemon=True)
-    if sys.stderr.isatty():
-        ticker.start()
+    ticker.start()
     try:
         yield
     except BaseException:
@@ -41,9 +40,12 @@ def say(text: str) -> None:
 
 
 def _tick(what: str, started: float, finished: threading.Event) -> None:
-    while not finished.wait(1):
+    terminal = sys.stderr.isatty()
+    start_of_line, end_of_line, pause = ("\r", "", 1) if terminal else ("", "\n", 30)
+    while not finished.wait(pause):
         with _print_lock:
-            print(f"\r{time.monotonic() - started:7.1f} s  {what} …", end="", file=sys.stderr, flush=True)
+            line = f"{start_of_line}{time.monotonic() - started:7.1f} s  {what} …"
+            print(line, end=end_of_line, file=sys.stderr, flush=True)
 
 
 def _line(what: str, started: float, end: str) -> None:

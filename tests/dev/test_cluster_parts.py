@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.cluster import cache, crds, forward, images, versions
+from dev.cluster import cache, crds, forward, images, node, versions
 from dev.cluster.errors import ClusterError
 from dev.cluster.forward import Forward
 from dev.cluster.images import Layer, Settings
@@ -199,6 +199,23 @@ class TestProcesses:
             assert stop([process], grace=0.1)
             assert not process.alive()
             deaf.returncode = -9  # collected by stop
+
+
+class TestHost:
+    """Where a node cannot run, one sentence says so and what can."""
+
+    def test_without_root_there_are_two_ways_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+        with pytest.raises(ClusterError, match=r"run this as root, or with Docker .*kind-config\.yaml"):
+            node.require_host()
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="without root another sentence comes first")
+    def test_a_state_folder_that_the_node_would_hide_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_STATE_HOME", "/var/lib/somebody")
+        with pytest.raises(ClusterError, match="hides from itself"):
+            node.require_host()
 
 
 class TestNames:
