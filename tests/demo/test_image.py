@@ -1,28 +1,37 @@
-"""The image's layer holds all that the agent needs besides a bare Python."""
+"""The image holds all that the agent needs: itself, the catalogue, and the packages that it imports."""
 
 from __future__ import annotations
 
-import subprocess
+import ast
 import sys
 from pathlib import Path
 
-from dev.demo.image import app_layer
+from dev.demo import image
+from dev.demo.agent.catalogue import Catalogue, read_catalogue
 
 
-def test_the_layer_runs_on_a_python_without_packages(tmp_path: Path) -> None:
-    app = app_layer(tmp_path)
+def imported_packages(source: Path) -> set[str]:
+    """Top-level names of what a file imports from outside its own package."""
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
 
-    # -S: no package of this machine is seen. Without a document it must get as far as asking for it.
-    done = subprocess.run(
-        [sys.executable, "-S", "-m", "agent"],
-        cwd=app,
-        env={"DEMO_DOCUMENT": str(tmp_path / "no-document.json")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
-    assert app == tmp_path / "app"
-    assert "FileNotFoundError" in done.stderr
-    assert "no-document.json" in done.stderr
-    assert {path.name for path in app.iterdir()} >= {"agent", "catalogue.json", "prometheus_client"}
+def test_the_agent_imports_the_standard_library_and_one_locked_package() -> None:
+    agent = image.files()["/app/agent"]
+    imported = set().union(*(imported_packages(source) for source in agent.glob("*.py")))
+
+    assert imported - sys.stdlib_module_names == {"prometheus_client"}
+    locked = [line for line in image.REQUIREMENTS.read_text().splitlines() if "==" in line]
+    assert [line.partition("==")[0] for line in locked] == ["prometheus-client"]
+
+
+def test_the_catalogue_lies_where_the_agent_looks_for_it(shown: Catalogue) -> None:
+    files = image.files()
+
+    assert files.keys() == {"/app/agent", "/app/catalogue.json"}
+    assert read_catalogue(files["/app/catalogue.json"]) == shown

@@ -59,7 +59,7 @@ def test_the_template_never_runs_and_starts_what_the_image_holds() -> None:
     assert template()["spec"]["replicas"] == 0
     assert template()["metadata"]["labels"] == {"interlock.dev/template": "true"}
     assert (container["image"], container["command"]) == (image.IMAGE, list(image.COMMAND))
-    assert container["workingDir"] == image.WORKING_DIRECTORY
+    assert container["workingDir"] == image.FOLDER
     assert template()["spec"]["template"]["spec"]["securityContext"]["runAsUser"] == image.USER
     assert [port["name"] for port in container["ports"]] == ["http", "metrics"]
 
