@@ -65,9 +65,11 @@ def _moved(seen: Observation, move: Transition, now: datetime) -> Attempt:
             started_time=now,
             stage_started_time=now,
             reason=move.cause,
+            message=move.message[:512],
             strategy_hash=rules,
         )
     restarts = move.cause is Cause.STRATEGY_CHANGED
+    stopped = move.cause is Cause.TRAFFIC_STOPPED
     has_traffic = move.stage in (Stage.RUNNING, Stage.SOAKING)
     return previous.model_copy(
         update={
@@ -78,7 +80,8 @@ def _moved(seen: Observation, move: Transition, now: datetime) -> Attempt:
             "step_started_time": None,
             "outcome": move.outcome,
             # how it was taken off is what its outcome is judged by: kept when the traffic has stopped
-            "reason": previous.reason if move.cause is Cause.TRAFFIC_STOPPED else move.cause,
+            "reason": previous.reason if stopped else move.cause,
+            "message": previous.message if stopped else move.message[:512],
             "strategy_hash": rules if restarts else previous.strategy_hash,
             "traffic_started_time": None
             if restarts
@@ -115,6 +118,7 @@ def _finished(seen: Observation, move: Transition, now: datetime) -> dict[str, o
                 version=candidate.version,
                 attempt=attempt.number,
                 reason=cause,
+                message=attempt.message if move.cause is Cause.TRAFFIC_STOPPED else move.message[:512],
                 time=now,
             )
             changes["quarantine"] = (*status.quarantine, item)
@@ -143,7 +147,7 @@ def _entry(
         step_index=move.step_index if walks else None,
         step=steps[move.step_index].name if walks else None,
         outcome=move.outcome,
-        reason=move.cause,
+        reason=attempt.reason,
         message=move.message[:1024],
         stable_percent=split.stable_percent,
         candidate_percent=split.candidate_percent,
@@ -169,10 +173,14 @@ def recording(seen: Observation, status: RolloutStatus) -> list[Effect]:
     effects: list[Effect] = []
     if header is not None:
         effects.append(RecordEntries(release, rollout.metadata.namespace, header, missing))
-    return effects + [
-        TellEvent(f"{release}.{entry.seq}", entry.reason, entry.message, Cause(entry.reason) in UNDESIRED)
-        for entry in missing
-    ]
+    return effects + [_event(f"{release}.{entry.seq}", entry) for entry in missing]
+
+
+def _event(name: str, entry: Entry) -> TellEvent:
+    """A decision is told by its cause; that the traffic has stopped afterwards, by that."""
+    if entry.stage is Stage.DONE and entry.outcome is not Outcome.PROMOTED:
+        return TellEvent(name, Cause.TRAFFIC_STOPPED, entry.message, warning=False)
+    return TellEvent(name, entry.reason, entry.message, warning=Cause(entry.reason) in UNDESIRED)
 
 
 def _header(seen: Observation, status: RolloutStatus, attempt: Attempt) -> Header | None:

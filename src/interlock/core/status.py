@@ -139,7 +139,7 @@ def _progress(seen: Observation, now: datetime) -> tuple[Reason, str]:
     if attempt is None or candidate is None:
         return Reason.PROGRESSING, "starting"
     if attempt.stage is Stage.REVERTING:
-        return Reason.PROGRESSING, f"{candidate.version} is taken back ({attempt.reason})"
+        return Reason.PROGRESSING, f"{candidate.version} is taken back ({attempt.reason}: {attempt.message})"
     waits = "; ".join(waiting_for(seen, now)[:6]) or "nothing"
     where = f"{candidate.version} at {_step_name(seen, attempt)}"
     reason = (
@@ -178,8 +178,8 @@ def _reverted(seen: Observation, version: str, digest: str) -> str:
     item = next(q for q in current.quarantine if q.digest == digest)
     serves = f"{current.stable.version} serves" if current.stable else "nothing serves"
     return (
-        f"{version} was taken back ({item.reason}, attempt {item.attempt}) and stays back; {serves}: "
-        "set spec.versionRef to a version with other content"
+        f"{version} was taken back in attempt {item.attempt} ({item.reason}: {item.message}); {serves}; "
+        "the same content stays back: set spec.versionRef to a version with other content"
     )
 
 

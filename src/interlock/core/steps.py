@@ -174,7 +174,8 @@ def _stopped(seen: Observation, attempt: Attempt) -> Transition | None:
     if not (is_recorded(seen, attempt) and is_applied(seen)):
         return None
     outcome = outcome_of(Cause(attempt.reason))
-    message = "the gateway sends the candidate nothing new"
+    version = seen.rollout.status.candidate.version if seen.rollout.status.candidate else "the candidate"
+    message = f"the gateway sends {version} nothing new"
     return Transition(Stage.DONE, Cause.TRAFFIC_STOPPED, message, attempt.step_index, outcome=outcome)
 
 
@@ -224,20 +225,25 @@ def _walk_on(seen: Observation, attempt: Attempt, now: datetime) -> Transition |
     if waiting_for(seen, now):
         return None
     steps = seen.rollout.spec.strategy.steps
+    version = seen.rollout.status.candidate.version if seen.rollout.status.candidate else ""
     if attempt.stage is Stage.SOAKING:
+        message = f"{version} passed the soak and is stable now"
         return Transition(
-            Stage.DONE, Cause.SOAK_PASSED, "the soak passed", attempt.step_index, outcome=Outcome.PROMOTED
+            Stage.DONE, Cause.SOAK_PASSED, message, attempt.step_index, outcome=Outcome.PROMOTED
         )
     if seen.rollout.status.stable is None:
-        message = "the first version serves; there was nothing to compare it with"
+        message = f"{version} serves as the first version, compared with nothing"
         return Transition(Stage.DONE, Cause.FIRST_VERSION_SERVING, message, outcome=Outcome.PROMOTED)
     index = 0 if attempt.stage is Stage.PREPARING else attempt.step_index + 1
     step = steps[index]
     share = traffic.intended(step)
-    split = f"{share.candidate_percent} % live, {share.shadow_percent} % mirrored"
+    split = f"{share.candidate_percent} % of requests"
+    if share.shadow_percent:
+        split = f"{share.shadow_percent} % of requests, mirrored"
+    where = f"{version} enters {step.name}: {split}"
     if step.kind == "full":
-        return Transition(Stage.SOAKING, Cause.SOAK_STARTED, f"{step.name}: {split}", index)
-    return Transition(Stage.RUNNING, Cause.STEP_STARTED, f"{step.name}: {split}", index)
+        return Transition(Stage.SOAKING, Cause.SOAK_STARTED, where, index)
+    return Transition(Stage.RUNNING, Cause.STEP_STARTED, where, index)
 
 
 def needed_workloads(seen: Observation, status: RolloutStatus) -> dict[str, str]:

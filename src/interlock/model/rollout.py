@@ -290,6 +290,7 @@ class Attempt(ApiModel):
     step_started_time: Time | None = None
     outcome: Outcome | None = None
     reason: Annotated[str, Field(max_length=64)]
+    message: Annotated[str, Field(max_length=512)] = ""
     strategy_hash: Annotated[str, Field(max_length=16)]
     step_times: Annotated[tuple[StepTime, ...], Field(max_length=MAX_STEPS, json_schema_extra=ATOMIC)] = ()
     unrecorded: Annotated[tuple[Entry, ...], Field(max_length=8, json_schema_extra=ATOMIC)] = ()
@@ -340,6 +341,7 @@ class Quarantined(ApiModel):
     version: DnsLabel
     attempt: Annotated[int, Field(ge=1)]
     reason: Annotated[str, Field(max_length=64)]
+    message: Annotated[str, Field(max_length=512)] = ""
     time: Time
 
 

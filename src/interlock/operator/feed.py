@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,16 @@ class _NoProgress(kopf.StatusProgressStorage):
         return None
 
 
+class _Forever(Iterable[float]):
+    """Seconds between tries, without end: kopf gives up a watch, and so the process, after a counted list,
+    but an API server may be gone for longer than that."""
+
+    def __iter__(self) -> Iterator[float]:
+        yield from (0.5, 1, 2)
+        while True:
+            yield 5
+
+
 def settings() -> kopf.OperatorSettings:
     """kopf's settings, as measured to be safe (docs/adr/0002)."""
     chosen = kopf.OperatorSettings()
@@ -75,6 +85,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.peering.standalone = True
     chosen.watching.server_timeout = 240
     chosen.networking.request_timeout = 15
+    chosen.networking.error_backoffs = _Forever()
     chosen.persistence.diffbase_storage = _NoDiffBase()
     chosen.persistence.progress_storage = _NoProgress()
     for kind, selector in SELECTORS.items():
