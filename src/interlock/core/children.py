@@ -83,14 +83,24 @@ def _template(seen: Observation, want: Wanted, config: Manifest | None) -> Templ
 def deleted(seen: Observation, status: RolloutStatus) -> list[Effect]:
     """Objects of workloads that nothing needs any more; never one that the route still names."""
     keep = set(wanted_workloads(seen, status)) | {d.workload for d in status.draining}
-    if status.attempt and status.attempt.stage in ACTIVE and status.candidate:
-        keep.add(status.candidate.workload)
+    keep |= _kept_for_attempt(status)
     named = _named_by(seen.route)
     effects: list[Effect] = []
     for name, state in seen.workloads.items():
         if name not in keep and name not in named:
             effects += _delete_all(state)
     return effects
+
+
+def _kept_for_attempt(status: RolloutStatus) -> set[str]:
+    """The candidate's workloads while the attempt is active. A shadow is done with when the gateway has
+    accepted a route without the mirror: a mirror to a missing Service fails the live requests."""
+    attempt = status.attempt
+    if attempt is None or status.candidate is None or attempt.stage not in ACTIVE:
+        return set()
+    accepted = attempt.step_started_time is not None
+    live = status.candidate.workload
+    return {live} if accepted else {live, workloads.shadow_name(live)}
 
 
 def _named_by(route: RouteState | None) -> set[str]:

@@ -127,8 +127,9 @@ def _spec_problem(seen: Observation) -> tuple[Reason, str] | None:
         )
     if baseline_unknown(seen):
         return Reason.BASELINE_UNKNOWN, (
-            "Releases of an earlier Rollout of this name exist, so what is stable is not known: delete the "
-            f"Releases labelled {labels.ROLLOUT}={seen.rollout.metadata.name} to start without a baseline"
+            f"Releases labelled {labels.ROLLOUT}={seen.rollout.metadata.name} tell of an earlier Rollout of this "
+            "name, so what was stable is not known: restore its status from a backup, or give this "
+            "Rollout another name to start without a baseline"
         )
     return None
 
@@ -157,7 +158,9 @@ def _measures(attempt: Attempt) -> bool:
 def _at_rest(seen: Observation) -> tuple[Verdictish, bool]:
     current = seen.rollout.status
     wanted = identity_of(seen)
-    if wanted and is_quarantined(current, wanted.digest):
+    serves = wanted is not None and current.stable is not None and wanted.workload == current.stable.workload
+    # the stable version may share its content with one that was taken back: another template, an A/A test
+    if wanted and not serves and is_quarantined(current, wanted.digest):
         return (ConditionStatus.FALSE, Reason.REVERTED, _reverted(seen, wanted.version, wanted.digest)), True
     if len(current.quarantine) >= MAX_QUARANTINE:
         text = f"the quarantine holds {MAX_QUARANTINE} versions, nothing new is started: create a new Rollout"

@@ -271,7 +271,8 @@ def waiting_for(seen: Observation, now: datetime) -> list[str]:
     attempt = status.attempt
     if attempt is None:
         return []
-    waits = [
+    waits = [f"the spec to be corrected ({seen.problem})"] if seen.problem else []
+    waits += [
         f"workload {name} to become Available"
         for name in needed_workloads(seen, status)
         if not workloads.is_available(seen.workloads.get(name, NOTHING))

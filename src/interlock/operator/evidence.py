@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from interlock.analysis import presets
 from interlock.analysis.gates import AttemptEvidence, EvidenceReport
 from interlock.core.observation import Timing, Unreadable
-from interlock.core.plans import plan_of, step_times
+from interlock.core.plans import plan_of, plan_problem, step_times
 from interlock.model.release import Stage
 from interlock.model.rollout import Attempt, Rollout
 from interlock.ports import Metrics, Selection
@@ -114,7 +114,7 @@ class Evidence:
         watched = self._watched.get(place)
         if watched is not None and watched.identity == identity:
             return watched
-        plan = plan_of(rollout, self._timing)
+        plan = None if plan_problem(rollout) else plan_of(rollout, self._timing)
         if plan is None:
             return None
         since = attempt.traffic_started_time.timestamp()
