@@ -68,8 +68,26 @@ def artifact(name: str, ingredients: dict[str, Any], make: Callable[[Path], None
 
 @contextmanager
 def exclusive(lock: Path) -> Iterator[None]:
-    """Hold a lock file; the kernel lets go of it when the holder ends, however it ends."""
+    """Hold a lock file; the kernel lets go of it when the holder ends, however it ends.
+
+    The holder removes the file. Whoever waited for it then holds a file that is
+    no longer there, notices, and begins again.
+    """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    while True:
+        with lock.open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not _is_still(lock, handle.fileno()):
+                continue
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+            return
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -69,6 +70,19 @@ class TestCache:
         ]
         assert [run.wait(20) for run in runs] == [0, 0]
         assert (tmp_path / "made").read_text() == "x"
+
+    def test_a_lock_is_held_by_one_at_a_time_and_leaves_no_file(self, tmp_path: Path) -> None:
+        inside: list[int] = []
+
+        def enter(number: int) -> None:
+            with cache.exclusive(tmp_path / "lock"):
+                inside.append(number)
+                assert inside == [number]
+                inside.remove(number)
+
+        with ThreadPoolExecutor(8) as many:
+            list(many.map(enter, range(400)))
+        assert not (tmp_path / "lock").exists()
 
     def test_a_digest_covers_names_and_contents(self, tmp_path: Path) -> None:
         folder = tmp_path / "source"
