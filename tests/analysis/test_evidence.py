@@ -225,7 +225,7 @@ class TestSimulated:
         assert reverted / 300 <= 0.05
 
 
-def _reverts(rate: Callable[[int], float], tasks_per_second: float, runs: int = 300) -> float:
+def _reverts(rate: Callable[[int], float], tasks_per_second: float, runs: int = 200) -> float:
     """Share of healthy candidates taken back within 25 minutes, with a look each 15 seconds."""
     chance = random.Random(7)  # noqa: S311 - a world, not a secret
     found = [_needed(chance, rate, rate, tasks_per_second, 100) for _ in range(runs)]

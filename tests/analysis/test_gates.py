@@ -99,6 +99,14 @@ class TestVerdicts:
         attempt = Attempt(plan(heavy, VIOLATION))
         assert [gate.odds for gate in attempt.report().gates] == ["1:1", "1:4"]
 
+    def test_a_limit_of_nothing_fails_on_the_first(self) -> None:
+        attempt = Attempt(plan(SUCCESS, Gate("violations", "policy-violation-rate", Limit(0.0))))
+        work(attempt.candidate, good=True)
+        attempt.candidate.do(VIOLATIONS, rule="pii", severity="low")
+        attempt.run(5, share=0.0)
+        assert attempt.report().failed == ("violations",)
+        assert attempt.gate("violations").odds == "over 1000000:1"
+
 
 class TestWithoutData:
     def test_silence_is_no_data(self) -> None:
@@ -369,6 +377,16 @@ def test_a_process_of_unknown_age_is_told() -> None:
         attempt.times, [*attempt.series(), *window([late], 0, SINCE + 10)], float(attempt.now)
     )
     assert "triage-b-2" in attempt.report().warnings[0]
+
+
+def test_a_counter_that_is_not_exported_is_told() -> None:
+    silent = agent("triage-b-1", "v2", SINCE - 5)
+    silent.values = {key: 0.0 for key in silent.values if ("__name__", VIOLATIONS) not in key}
+    attempt = Attempt(plan(CRITICAL), candidate=silent).run(30)
+    assert attempt.gate("critical").verdict is Verdict.PASS
+    assert attempt.report().warnings == (
+        f"the candidate exports no {VIOLATIONS}: counted as none so far; export it at 0 from the start",
+    )
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,12 @@ class Doubles:
     ) -> None:
         """Take in counters up to `now`; `process_start` gives the start of a target's process, if known."""
         for one in series:
-            times = [time for time, _ in one.points if time <= now]
-            if not times:
+            newest = one.newest(now)
+            if newest is None:
                 continue
             spans = self._spans.setdefault(self._common(one), {})
-            begun = spans[one.identity][1] if one.identity in spans else times[0]
-            spans[one.identity] = (one.target, min(begun, times[0]), times[-1])
+            begun = spans[one.identity][1] if one.identity in spans else one.points[0][0]
+            spans[one.identity] = (one.target, begun, newest[0])
             if len(spans) > 1 and _overlap(spans.values(), process_start):
                 ways = sorted({f"{target[3]} {target[2]}".strip() for target, _, _ in spans.values()})
                 self._found[(one.name, one.labels.get("pod", ""))] = tuple(ways)

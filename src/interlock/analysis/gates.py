@@ -74,6 +74,7 @@ class AttemptEvidence:
         self._since = since
         self._now = since
         self._families = families((gate.metric for gate in plan.gates), derive_warmup=False) - {PROCESS_START}
+        self._sides = ((Track.CANDIDATE, plan.candidate), (Track.STABLE, plan.stable))
         self._counts = Counts(since)
         self._doubles = Doubles()
         self._warmups = Warmups(plan)
@@ -142,30 +143,31 @@ class AttemptEvidence:
         )
 
     def _concerns(self, one: Series) -> bool:
-        sides = (self._plan.candidate, self._plan.stable)
         if one.name == PROCESS_START:
-            return any(one.labels.get("pod", "").startswith(side.pod_prefix) for side in sides)
+            return any(one.labels.get("pod", "").startswith(side.pod_prefix) for _, side in self._sides)
         read = one.name in self._families or one.name == DURATION_BUCKETS
-        return read and any(side.owns(one.labels) for side in sides)
+        return read and bool(self._tracks(one.labels))
 
     def _notice(self, series: Iterable[Series], now: float) -> None:
         """Remember when each version was last heard of, and which verifiers are at work."""
         for one in series:
-            mode = _mode(one.labels.get("mode"))
-            points = [(at, value) for at, value in one.points if at <= now and 0 <= value < math.inf]
-            if mode is None or not points:
+            mode, newest = _mode(one.labels.get("mode")), one.newest(now)
+            if mode is None or newest is None:
                 continue
             for track in self._tracks(one.labels):
                 key = (track, mode, one.name)
-                self._newest[key] = max(points[-1][0], self._newest.get(key, -math.inf))
-            verifier = one.labels.get("verifier")
-            worked = next((at for at, value in points if value > 0), None)
-            if verifier in VERIFIERS and mode is Mode.LIVE and worked is not None:
-                self._verifiers[verifier] = min(worked, self._verifiers.get(verifier, math.inf))
+                self._newest[key] = max(newest[0], self._newest.get(key, -math.inf))
+            if mode is Mode.LIVE and "verifier" in one.labels and self._verifier is None:
+                self._notice_verifier(one, now)
+
+    def _notice_verifier(self, one: Series, now: float) -> None:
+        verifier = one.labels["verifier"]
+        worked = next((at for at, value in one.points if at <= now and 0 < value < math.inf), None)
+        if verifier in VERIFIERS and worked is not None:
+            self._verifiers[verifier] = min(worked, self._verifiers.get(verifier, math.inf))
 
     def _tracks(self, labels: Mapping[str, str]) -> list[Track]:
-        sides = {Track.CANDIDATE: self._plan.candidate, Track.STABLE: self._plan.stable}
-        return [track for track, side in sides.items() if side.owns(labels)]
+        return [track for track, side in self._sides if side.owns(labels)]
 
     def _outcomes(self, increment: Increment) -> list[Outcome]:
         mode = _mode(increment.labels.get("mode"))
@@ -293,13 +295,23 @@ class AttemptEvidence:
         return read(judge, self._standings[judge.gate.name], facts)
 
     def _warnings(self) -> tuple[str, ...]:
-        ageless = self._counts.ageless
-        if not ageless:
-            return self._doubles.warnings()
-        pods = ", ".join(ageless)
-        unknown = f"{PROCESS_START} is not exported by {pods}: what they counted before is left out"
-        return (*self._doubles.warnings(), unknown)
+        found = list(self._doubles.warnings())
+        if self._counts.ageless:
+            pods = ", ".join(self._counts.ageless)
+            found.append(f"{PROCESS_START} is not exported by {pods}: what they counted before is left out")
+        mode = mode_of(self._timeline.running)
+        seen = {name for track, where, name in self._newest if (track, where) == (Track.CANDIDATE, mode)}
+        if presets.TASKS in seen:
+            wanted = frozenset[str]().union(*(judge.metric.families for judge in self._judges.values()))
+            found += [
+                f"the candidate exports no {name}: counted as none so far; export it at 0 from the start"
+                for name in sorted(wanted - seen - {presets.TASKS_VERIFIED})
+            ]
+        return tuple(found)
+
+
+_MODES = {mode.value: mode for mode in Mode}
 
 
 def _mode(label: str | None) -> Mode | None:
-    return Mode(label) if label in tuple(Mode) else None
+    return _MODES.get(label) if label else None

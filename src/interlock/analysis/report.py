@@ -53,8 +53,8 @@ class EvidenceReport:
     """The evidence of an attempt at one moment.
 
     `failed` names the gates that fail; `combined` says that only all of them together cross the threshold.
-    Both stay once they are so. Logs are natural; `threshold` is ln(1/alpha). Counts are of the running step
-    and its mode, since the step's clock start; `*_tasks` after warm-up in canary and full.
+    `reverts`, once true, stays so. Logs are natural; `threshold` is ln(1/alpha). Counts are of the running
+    step and its mode, since its clock start; `*_tasks` after warm-up in canary and full.
     `last_sample`: unix seconds of the candidate's newest sample in that mode, None if there is none.
     """
 

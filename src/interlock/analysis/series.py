@@ -48,6 +48,13 @@ class Series:
         get = self.labels.get
         return (get("namespace", ""), get("pod", ""), get("instance", ""), get("job", ""))
 
+    def newest(self, until: float) -> Point | None:
+        """The last sample that is data at or before `until`."""
+        for at in range(bisect_right(self.points, (until, math.inf)) - 1, -1, -1):
+            if 0 <= self.points[at][1] < math.inf:
+                return self.points[at]
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Increment:

@@ -7,7 +7,6 @@ the version is. Default: stable's p99 task duration, at least two scrapes.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 
 from interlock.analysis.plan import Mode, Plan, StepTime
@@ -75,9 +74,9 @@ def quantile_bound(cumulative: Mapping[float, float], quantile: float) -> float 
 def _latest(buckets: Iterable[Series], time: float) -> dict[Identity, tuple[str, float, float]]:
     found = {}
     for one in buckets:
-        finite = [p for p in one.points[: bisect_right(one.points, (time, math.inf))] if 0 <= p[1] < math.inf]
-        if finite:
-            found[one.identity] = (one.labels.get("le", ""), *finite[-1])
+        newest = one.newest(time)
+        if newest is not None:
+            found[one.identity] = (one.labels.get("le", ""), *newest)
     return found
 
 

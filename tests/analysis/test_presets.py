@@ -1,0 +1,48 @@
+"""The built-in metrics are made of the counters that agents export."""
+
+from __future__ import annotations
+
+import pytest
+
+from interlock.analysis.presets import BUILT_IN, Kind, Proportion, families, metric
+
+BASE = {"ai_agent_tasks_started_total", "ai_agent_tasks_total", "process_start_time_seconds"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "higher"),
+    [
+        ("task-success-rate", Kind.PROPORTION, True),
+        ("verified-success-rate", Kind.PROPORTION, True),
+        ("policy-violation-rate", Kind.PROPORTION, False),
+        ("critical-policy-violations", Kind.EVENTS, False),
+    ],
+)
+def test_what_they_are(name: str, kind: Kind, higher: bool) -> None:
+    assert (metric(name).kind, metric(name).higher_is_better) == (kind, higher)
+
+
+def test_a_success_is_part_of_all_tasks() -> None:
+    found = BUILT_IN["task-success-rate"]
+    assert isinstance(found, Proportion)
+    labels = {"__name__": "ai_agent_tasks_total", "outcome": "abandoned"}
+    assert found.total.matches(labels)
+    assert not found.part.matches(labels)
+    assert found.part.matches({**labels, "outcome": "success"})
+
+
+def test_tasks_and_process_starts_are_always_read() -> None:
+    assert families((), derive_warmup=False) == BASE
+
+
+def test_each_metric_adds_its_own() -> None:
+    assert families(["verified-success-rate", "critical-policy-violations"]) == BASE | {
+        "ai_agent_tasks_verified_total",
+        "ai_agent_policy_violations_total",
+        "ai_agent_task_duration_seconds_bucket",
+    }
+
+
+def test_an_unknown_metric_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"must be one of critical-policy-violations, .*'speed'"):
+        metric("speed")
