@@ -216,11 +216,7 @@ def _intact(seen: Observation) -> dict[ConditionType, Verdictish]:
     attempt = seen.rollout.status.attempt
     if attempt is None:
         return {}
-    changed = Cause.CONTENT_CHANGED in (
-        attempt.reason,
-        *(q.reason for q in seen.rollout.status.quarantine[-1:]),
-    )
-    if (changed and attempt.outcome is not None) or attempt.reason == Cause.CONTENT_CHANGED:
+    if attempt.reason == Cause.CONTENT_CHANGED:
         text = "the candidate's content was changed after its test began"
         return {ConditionType.IMMUTABLE_INTACT: (ConditionStatus.FALSE, Reason.CONTENT_CHANGED, text)}
     text = "what runs is what was tested"
