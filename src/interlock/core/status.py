@@ -52,7 +52,9 @@ def describe(seen: Observation, before: RolloutStatus, now: datetime) -> Rollout
     elif ready[0] is not ConditionStatus.TRUE:
         wanted[ConditionType.RECONCILING] = (ConditionStatus.TRUE, ready[1], ready[2])
     same_seq = before.attempt is not None and attempt is not None and before.attempt.seq == attempt.seq
-    steady = same_seq and not seen.gates_due
+    active = attempt is not None and attempt.stage in ACTIVE
+    same_spec = before.observed_generation == meta.generation
+    steady = same_seq and same_spec and active and not seen.gates_due
     wanted |= _traffic_shifted(seen) | _metrics(seen, now) | _intact(seen)
     return current.model_copy(
         update={
