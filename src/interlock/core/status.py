@@ -129,8 +129,8 @@ def _spec_problem(seen: Observation) -> tuple[Reason, str] | None:
         )
     if baseline_unknown(seen):
         return Reason.BASELINE_UNKNOWN, (
-            f"Releases labelled {labels.ROLLOUT}={seen.rollout.metadata.name} tell of an earlier Rollout of this "
-            "name, so what was stable is not known: restore its status from a backup, or give this "
+            f"Releases labelled {labels.ROLLOUT}={seen.rollout.metadata.name} tell of an earlier Rollout of "
+            "this name, so what was stable is not known: restore its status from a backup, or give this "
             "Rollout another name to start without a baseline"
         )
     return None
