@@ -272,6 +272,8 @@ def waiting_for(seen: Observation, now: datetime) -> list[str]:
     if attempt is None:
         return []
     waits = [f"the spec to be corrected ({seen.problem})"] if seen.problem else []
+    if isinstance(seen.target, Unusable):
+        waits.append(f"spec.versionRef to be usable ({seen.target.message})")
     waits += [
         f"workload {name} to become Available"
         for name in needed_workloads(seen, status)
@@ -295,8 +297,6 @@ def _step_waits(seen: Observation, attempt: Attempt, now: datetime) -> list[str]
     left = attempt.step_started_time + timedelta(seconds=step.duration_seconds) - now
     if left > timedelta(0):
         waits.append(f"{left.total_seconds():.0f} s of the step")
-    if isinstance(seen.target, Unusable):
-        waits.append(f"spec.versionRef to be usable ({seen.target.message})")
     return waits + _evidence_waits(seen, step.min_tasks, now)
 
 
