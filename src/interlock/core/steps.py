@@ -212,7 +212,7 @@ def is_applied(seen: Observation) -> bool:
 
 
 def _start_over(seen: Observation, attempt: Attempt) -> Transition | None:
-    if attempt.strategy_hash == strategy_hash(seen.rollout.spec):
+    if attempt.strategy_hash == strategy_hash(seen.rollout.spec) or not is_recorded(seen, attempt):
         return None
     return Transition(
         Stage.PREPARING,
