@@ -100,7 +100,7 @@ def _begin(seen: Observation) -> Transition | None:
 def turn_back(seen: Observation, attempt: Attempt) -> Transition | None:
     """Is there a reason to take the candidate off? Asked in every pass, before anything else."""
     found = _broken_candidate(seen) or _other_version_wanted(seen, attempt)
-    found = found or _zero_on_route(seen, attempt) or _evidence_of_harm(seen, attempt)
+    found = found or _evidence_of_harm(seen, attempt) or _zero_on_route(seen, attempt)
     if found is None:
         return None
     cause, message = found
@@ -151,13 +151,13 @@ def _other_version_wanted(seen: Observation, attempt: Attempt) -> tuple[Cause, s
 
 
 def _zero_on_route(seen: Observation, attempt: Attempt) -> tuple[Cause, str] | None:
-    status = seen.rollout.status
-    expects = status.traffic is not None and status.traffic.candidate_percent > 0
-    if not (expects and attempt.step_started_time and status.candidate and seen.route):
+    """Only a revert lists the candidate with weight 0: one whose record was lost, in whichever step."""
+    candidate = seen.rollout.status.candidate
+    if candidate is None or seen.route is None or attempt.stage not in (Stage.RUNNING, Stage.SOAKING):
         return None
-    if seen.route.weights.get(status.candidate.workload) != 0:
+    if seen.route.weights.get(candidate.workload) != 0:
         return None
-    return Cause.ROUTE_AT_ZERO, "the route gives the candidate weight 0 although the step gives it more"
+    return Cause.ROUTE_AT_ZERO, "the route lists the candidate with weight 0, as only a revert does"
 
 
 def _evidence_of_harm(seen: Observation, attempt: Attempt) -> tuple[Cause, str] | None:
