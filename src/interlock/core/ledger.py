@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 from interlock.core import labels, traffic
 from interlock.core.effects import Effect, RecordEntries, TellEvent
-from interlock.core.observation import Manifest, Observation
+from interlock.core.observation import Manifest, Observation, Target
 from interlock.core.steps import Transition, quarantines, strategy_hash
 from interlock.model.base import API_VERSION
 from interlock.model.release import Entry, Header, Outcome, Release, Stage, VersionIdentity, release_name
 from interlock.model.rollout import (
+    MAX_QUARANTINE,
     Attempt,
     Draining,
     Quarantined,
@@ -112,16 +113,8 @@ def _finished(seen: Observation, move: Transition, now: datetime) -> dict[str, o
         changes = {}
         leaves, had_traffic = candidate, attempt.traffic_started_time is not None
         cause = Cause(attempt.reason) if move.cause is Cause.TRAFFIC_STOPPED else move.cause
-        if quarantines(cause) and all(q.digest != candidate.digest for q in status.quarantine):
-            item = Quarantined(
-                digest=candidate.digest,
-                version=candidate.version,
-                attempt=attempt.number,
-                reason=cause,
-                message=attempt.message if move.cause is Cause.TRAFFIC_STOPPED else move.message[:512],
-                time=now,
-            )
-            changes["quarantine"] = (*status.quarantine, item)
+        if quarantines(cause):
+            changes["quarantine"] = (*status.quarantine, *_kept_back(seen, move, candidate, attempt, now))
     if leaves is not None:
         seconds = seen.rollout.spec.on_revert.drain_deadline_seconds if had_traffic else 0
         drains = Draining(
@@ -133,6 +126,30 @@ def _finished(seen: Observation, move: Transition, now: datetime) -> dict[str, o
         )
         changes["draining"] = (*status.draining, drains)
     return changes
+
+
+def _kept_back(
+    seen: Observation, move: Transition, candidate: VersionIdentity, attempt: Attempt, now: datetime
+) -> tuple[Quarantined, ...]:
+    """The content that was tested and, where it was changed under test, what it was changed to."""
+    stopped = move.cause is Cause.TRAFFIC_STOPPED
+    cause = attempt.reason if stopped else move.cause.value
+    digests = [candidate.digest]
+    if cause == Cause.CONTENT_CHANGED and isinstance(seen.candidate, Target):
+        digests.append(seen.candidate.digest)
+    held = seen.rollout.status.quarantine
+    new = [digest for digest in dict.fromkeys(digests) if all(digest != item.digest for item in held)]
+    return tuple(
+        Quarantined(
+            digest=digest,
+            version=candidate.version,
+            attempt=attempt.number,
+            reason=cause,
+            message=attempt.message if stopped else move.message[:512],
+            time=now,
+        )
+        for digest in new[: MAX_QUARANTINE - len(held)]
+    )
 
 
 def _entry(
