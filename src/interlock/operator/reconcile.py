@@ -82,10 +82,11 @@ class Reconciler:
         started = time.perf_counter()
         decision = decide(seen, now)
         await self._record(manifest, seen, decision, started)
-        await self._perform(seen, decision.effects, started)
+        # what is stored has happened, whether or not an effect fails now and is done again later
         self._telemetry.show(seen, decision)
+        self._say(rollout, decision)
+        await self._perform(seen, decision.effects, started)
         if decision.move is not None:
-            self._say(rollout, decision)
             return timedelta(0)  # walk on as soon as this move is applied and recorded
         return decision.wake
 
