@@ -112,7 +112,7 @@ def _finished(seen: Observation, move: Transition, now: datetime) -> dict[str, o
     else:
         changes = {}
         leaves, had_traffic = candidate, attempt.traffic_started_time is not None
-        cause = Cause(attempt.reason) if move.cause is Cause.TRAFFIC_STOPPED else move.cause
+        cause = attempt.reason if move.cause is Cause.TRAFFIC_STOPPED else move.cause
         if quarantines(cause):
             changes["quarantine"] = (*status.quarantine, *_kept_back(seen, move, candidate, attempt, now))
     if leaves is not None:
@@ -197,7 +197,7 @@ def _event(name: str, entry: Entry) -> TellEvent:
     """A decision is told by its cause; that the traffic has stopped afterwards, by that."""
     if entry.stage is Stage.DONE and entry.outcome is not Outcome.PROMOTED:
         return TellEvent(name, Cause.TRAFFIC_STOPPED, entry.message, warning=False)
-    return TellEvent(name, entry.reason, entry.message, warning=Cause(entry.reason) in UNDESIRED)
+    return TellEvent(name, entry.reason, entry.message, warning=entry.reason in UNDESIRED)
 
 
 def _header(seen: Observation, status: RolloutStatus, attempt: Attempt) -> Header | None:

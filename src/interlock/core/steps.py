@@ -110,8 +110,8 @@ def turn_back(seen: Observation, attempt: Attempt) -> Transition | None:
     return Transition(Stage.REVERTING, cause, message, attempt.step_index)
 
 
-def outcome_of(cause: Cause) -> Outcome:
-    """How an attempt that is taken off for `cause` is remembered."""
+def outcome_of(cause: str) -> Outcome:
+    """How an attempt that is taken off for `cause`, perhaps a newer version's, is remembered."""
     match cause:
         case Cause.SUPERSEDED:
             return Outcome.SUPERSEDED
@@ -173,7 +173,7 @@ def _evidence_of_harm(seen: Observation, attempt: Attempt) -> tuple[Cause, str] 
 def _stopped(seen: Observation, attempt: Attempt) -> Transition | None:
     if not (is_recorded(seen, attempt) and is_applied(seen)):
         return None
-    outcome = outcome_of(Cause(attempt.reason))
+    outcome = outcome_of(attempt.reason)
     version = seen.rollout.status.candidate.version if seen.rollout.status.candidate else "the candidate"
     message = f"the gateway sends {version} nothing new"
     return Transition(Stage.DONE, Cause.TRAFFIC_STOPPED, message, attempt.step_index, outcome=outcome)
@@ -333,6 +333,7 @@ def _evidence_waits(seen: Observation, min_tasks: int, now: datetime) -> list[st
     return waits
 
 
-def quarantines(cause: Cause) -> bool:
-    """Does content taken back for `cause` stay back until somebody retries it?"""
-    return cause in QUARANTINING
+def quarantines(cause: str) -> bool:
+    """Does content taken back for `cause` stay back until somebody retries it? A cause that only a newer
+    version knows does: it may mean harm."""
+    return cause in QUARANTINING or cause not in tuple(Cause)
