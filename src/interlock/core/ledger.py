@@ -65,6 +65,7 @@ def _moved(seen: Observation, move: Transition, now: datetime) -> Attempt:
             stage=move.stage,
             started_time=now,
             stage_started_time=now,
+            walk_started_time=now,
             reason=move.cause,
             message=move.message[:512],
             strategy_hash=rules,
@@ -84,9 +85,8 @@ def _moved(seen: Observation, move: Transition, now: datetime) -> Attempt:
             "reason": previous.reason if stopped else move.cause,
             "message": previous.message if stopped else move.message[:512],
             "strategy_hash": rules if restarts else previous.strategy_hash,
-            "traffic_started_time": None
-            if restarts
-            else previous.traffic_started_time or (now if has_traffic else None),
+            "walk_started_time": now if restarts else previous.walk_started_time,
+            "traffic_started_time": previous.traffic_started_time or (now if has_traffic else None),
             "step_times": () if restarts else _ended(previous.step_times, now),
         }
     )

@@ -286,6 +286,7 @@ class Attempt(ApiModel):
     step_index: Annotated[int, Field(ge=0, le=MAX_STEPS)] = 0
     started_time: Time
     stage_started_time: Time
+    walk_started_time: Time
     traffic_started_time: Time | None = None
     step_started_time: Time | None = None
     outcome: Outcome | None = None

@@ -26,7 +26,7 @@ CHUNK = 300.0
 OVERLAP = 15.0
 """Seconds read again each time: a sample may arrive late."""
 BASELINE = 60.0
-"""Seconds before the first traffic, where counters' baselines are found."""
+"""Seconds before the walk began, where counters' baselines are found."""
 CONVERSATIONS = "ai_agent_conversations_active"
 
 
@@ -42,7 +42,7 @@ class _Watched:
 
 
 def _identity(rollout: Rollout, attempt: Attempt) -> tuple[str, int, str]:
-    return rollout.metadata.uid, attempt.number, f"{attempt.strategy_hash}@{attempt.traffic_started_time}"
+    return rollout.metadata.uid, attempt.number, f"{attempt.strategy_hash}@{attempt.walk_started_time}"
 
 
 class Evidence:
@@ -117,7 +117,8 @@ class Evidence:
         plan = None if plan_problem(rollout) else plan_of(rollout, self._timing)
         if plan is None:
             return None
-        since = attempt.traffic_started_time.timestamp()
+        # not from its first traffic: a pod older than that would lose what its first scrape shows
+        since = attempt.walk_started_time.timestamp()
         families = presets.families([gate.metric for gate in plan.gates], derive_warmup=plan.warmup is None)
         watched = _Watched(identity, AttemptEvidence(plan, since), families, since - BASELINE)
         self._watched[place] = watched
