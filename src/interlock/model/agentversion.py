@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from interlock.model.base import (
     API_VERSION,
@@ -155,6 +155,21 @@ class PromptSource(ApiModel):
 class Prompt(ApiModel):
     """One prompt: its text in `template`, or, when it is large, in a ConfigMap."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            ("has(self.template) != has(self.source)", "must have exactly one of `template`, `source`"),
+            # Here and not on `template`: the refusal of a string repeats it, all 64 KiB. A `maxLength` alone
+            # could not say what to do instead.
+            (
+                f"!has(self.template) || size(self.template) <= {MAX_INLINE_PROMPT}",
+                (
+                    f"must have a `template` of at most {MAX_INLINE_PROMPT} characters: put a larger text "
+                    "into a ConfigMap with `immutable: true` and name it in `source.configMapRef`"
+                ),
+            ),
+        )
+    )
+
     name: ItemName
     role: Literal["System", "Developer", "User", "Assistant"] | None = None
     """Role of the message."""
@@ -166,22 +181,6 @@ class Prompt(ApiModel):
     """Template language of the text, for the agent to read: Jinja2, Mustache, …"""
     variables: Annotated[tuple[Line, ...], Field(max_length=128, json_schema_extra=ATOMIC)] = ()
     """Names that the agent fills in."""
-
-
-PROMPT_RULES = (
-    _unique("prompt"),
-    (
-        "self.all(p, has(p.template) != has(p.source))",
-        "must have exactly one of `template`, `source` in each prompt",
-    ),
-    (
-        f"self.all(p, !has(p.template) || size(p.template) <= {MAX_INLINE_PROMPT})",
-        (
-            f"must have a `template` of at most {MAX_INLINE_PROMPT} characters in each prompt: put a larger "
-            "text into a ConfigMap with `immutable: true` and name it in `source.configMapRef`"
-        ),
-    ),
-)
 
 
 class ToolAnnotations(ApiModel):
@@ -327,7 +326,7 @@ class AgentVersionSpec(ApiModel):
     change: Change | None = None
     prompts: Annotated[
         tuple[Prompt, ...],
-        Field(max_length=MAX_PROMPTS, json_schema_extra=ATOMIC | rules(*PROMPT_RULES)),
+        Field(max_length=MAX_PROMPTS, json_schema_extra=ATOMIC | rules(_unique("prompt"))),
     ] = ()
     """The prompts, in order."""
     tools: Annotated[

@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -321,6 +322,7 @@ def _name_rules(kind: Kind) -> list[dict[str, str]]:
 
 
 # ------------------------------------------------------------------ files
+@cache
 def files() -> Mapping[str, str]:
     """File name to YAML text, one file a kind."""
     import yaml  # noqa: PLC0415  the model needs no YAML when the operator imports it

@@ -106,11 +106,12 @@ class Release(ApiModel):
             max_length=256,
             json_schema_extra=keyed("seq")
             | rules(
+                # `seq` is unique (it is the key) and at least 1: with both rules no old entry can be missing.
+                ("self.all(e, e.seq <= size(self))", "must be numbered by `seq` from 1 without gaps"),
                 (
-                    "oldSelf.all(old, self.exists(new, new.seq == old.seq))",
+                    "size(self) >= size(oldSelf)",
                     "must only be appended to: entries of a Release are never removed",
                 ),
-                ("self.all(e, e.seq <= size(self))", "must be numbered by `seq` from 1 without gaps"),
             ),
         ),
     ]
