@@ -99,7 +99,7 @@ class Surroundings:
             names.add(name)
             if name not in self.pods:
                 image = spec["template"]["spec"]["containers"][0]["image"]
-                started = self.now.timestamp()
+                started = self.now.timestamp() + 0.5  # a process begins after its Deployment
                 version, mode = marks[labels.AGENT_VERSION], marks[labels.MODE]
                 self.pods[name] = Pod(name, workload, version, image, mode, started)
                 self._export_zeros(self.pods[name])

@@ -182,3 +182,7 @@ class World(Surroundings):
     async def reasons(self, attempt: int) -> list[str]:
         """Why the attempt moved, move by move."""
         return [entry["reason"] for entry in await self.entries(attempt)]
+
+    async def moves(self, attempt: int) -> list[str]:
+        """The same with the stage that each move led to."""
+        return [f"{entry['stage']}: {entry['reason']}" for entry in await self.entries(attempt)]
