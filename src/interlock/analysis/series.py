@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 PROCESS_START = "process_start_time_seconds"
 
 # A process's start time may wobble by a second (Go reads the boot time anew at every scrape), and the clocks
-# of a node and of Prometheus differ; a restart is believed only within these, in seconds.
+# of a node, of Prometheus and of whoever names `since` differ. Within these, in seconds, a start is believed:
+# to lose the first violation of a pod that was born for the attempt is worse than to count one scrape too much.
 START_JITTER = 2.0
 CLOCK_SKEW = 30.0
 
@@ -145,7 +146,7 @@ class Counts:
         if before is not None:
             return before, 0.0
         start = target.start_at(time)
-        if start is not None and start > self._since:
+        if start is not None and start > self._since - CLOCK_SKEW:
             return min(start, time), 0.0
         if start is None and value > 0 and time > self._since:
             self._ageless.add(labels.get("pod", ""))
