@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
@@ -21,7 +22,7 @@ from interlock.core.effects import (
     WriteRoute,
 )
 from interlock.core.observation import Observation
-from interlock.errors import Conflict, DependencyError, InterlockError, SpecError
+from interlock.errors import Conflict, DependencyError, InterlockError, SpecError, TransientError
 from interlock.model.agentversion import AgentVersion
 from interlock.model.base import first_problem
 from interlock.model.release import Release
@@ -35,6 +36,8 @@ from interlock.ports import Manifest, Objects
 log = logging.getLogger(__name__)
 
 Key = tuple[str, str, str]
+REVERT_PATIENCE = 2.0
+"""Seconds that a revert waits for its status write before it goes on to the route."""
 RETRY_DEPENDENCY = timedelta(seconds=10)
 """What is not watched (a prompt's ConfigMap) is looked at again after this long."""
 
@@ -99,7 +102,10 @@ class Reconciler:
         if before == wanted:
             return
         try:
-            await self._write_status(manifest, wanted)
+            if decision.reverts:
+                await _within(REVERT_PATIENCE, self._write_status(manifest, wanted))
+            else:
+                await self._write_status(manifest, wanted)
         except Conflict:
             raise
         except InterlockError:
@@ -181,3 +187,10 @@ class Reconciler:
         status_now = versions.version_status(version, outcome, version.status, self._now())
         await self._write_status(manifest, status_now.to_wire())
         return wake
+
+
+async def _within(seconds: float, write: Awaitable[None]) -> None:
+    try:
+        await asyncio.wait_for(write, seconds)
+    except TimeoutError as error:
+        raise TransientError(f"no answer to the status write within {seconds} s") from error
