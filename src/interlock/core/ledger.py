@@ -187,10 +187,11 @@ def recording(seen: Observation, status: RolloutStatus) -> list[Effect]:
         return []
     rollout, release = seen.rollout, release_of(seen.rollout, attempt)
     header = _header(seen, status, attempt)
-    effects: list[Effect] = []
+    # told first: once recorded, an entry is not missing any more and would never be told after a crash
+    effects: list[Effect] = [_event(f"{release}.{entry.seq}", entry) for entry in missing]
     if header is not None:
         effects.append(RecordEntries(release, rollout.metadata.namespace, header, missing))
-    return effects + [_event(f"{release}.{entry.seq}", entry) for entry in missing]
+    return effects
 
 
 def _event(name: str, entry: Entry) -> TellEvent:
