@@ -14,7 +14,7 @@ PROCESS_START = "process_start_time_seconds"
 
 # A process's start time may wobble by a second (Go reads the boot time anew at every scrape), and the clocks
 # of a node, of Prometheus and of whoever names `since` differ. Within these, in seconds, a start is believed:
-# to lose the first violation of a pod that was born for the attempt is worse than to count one scrape too much.
+# to lose the first violation of a pod born for the attempt is worse than to count one scrape too much.
 START_JITTER = 2.0
 CLOCK_SKEW = 30.0
 
