@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any
 
 import rfc8785
 from pydantic import ValidationError
@@ -27,7 +27,7 @@ from interlock.model.agentversion import (
     Prompt,
     Tool,
 )
-from interlock.model.base import ApiModel
+from interlock.model.base import ApiModel, first_problem, quoted
 from interlock.model.conditions import Condition, ConditionStatus
 from interlock.reasons import ConditionType, VersionReason
 
@@ -162,7 +162,7 @@ def _lasting(condition: Condition, before: AgentVersionStatus) -> Condition:
 def _plain(value: Any, path: str, depth: int = 0) -> Any:
     """The value as JSON that RFC 8785 can write: models by wire name, absent instead of null or empty."""
     if depth > MAX_DEPTH:
-        raise SpecError(f"{_shown(path)} must not be nested deeper than {MAX_DEPTH} levels")
+        raise SpecError(f"{quoted(path)} must not be nested deeper than {MAX_DEPTH} levels")
     match value:
         case ApiModel():
             return {
@@ -196,17 +196,17 @@ def _scalar(value: Any, path: str) -> str | bool | float | None:
         case int() | float():
             return _number(value, path)
         case _:
-            raise SpecError(f"{_shown(path)} must be JSON, it is of type {type(value).__name__}")
+            raise SpecError(f"{quoted(path)} must be JSON, it is of type {type(value).__name__}")
 
 
 def _text(value: Any, path: str) -> str:
     if not isinstance(value, str):
-        raise SpecError(f"{_shown(path)} must have strings as keys")
+        raise SpecError(f"{quoted(path)} must have strings as keys")
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise SpecError(
-            f"{_shown(path)} must be valid Unicode, it has half a surrogate pair at character {error.start}"
+            f"{quoted(path)} must be valid Unicode, it has half a surrogate pair at character {error.start}"
         ) from None
     return value
 
@@ -214,19 +214,13 @@ def _text(value: Any, path: str) -> str:
 def _number(value: float, path: str) -> float:
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise SpecError(f"{_shown(path)} must be a finite number")
+            raise SpecError(f"{quoted(path)} must be a finite number")
     elif abs(value) > MAX_INTEGER:
         raise SpecError(
-            f"{_shown(path)} must be between -{MAX_INTEGER} and {MAX_INTEGER}: JSON readers round larger "
+            f"{quoted(path)} must be between -{MAX_INTEGER} and {MAX_INTEGER}: JSON readers round larger "
             "integers; write it as a string"
         )
     return value
-
-
-def _shown(path: str) -> str:
-    """A path for a message: keys of free JSON may be anything, and as long as the whole spec."""
-    printable = path.encode("ascii", errors="backslashreplace").decode()
-    return f"`{printable}`" if len(printable) <= 200 else f"`{printable[:199]}…`"
 
 
 def _check_size(spec: Mapping[str, Any]) -> None:
@@ -249,9 +243,7 @@ def _kib(size: int) -> str:
 
 def _check_shape(spec: AgentVersionSpec) -> None:
     """What the API server refuses too, or cannot see: offline callers have no API server."""
-    for path, value in _free_objects(spec):
-        if value is not None and not isinstance(value, dict):
-            raise SpecError(f"`{path}` must be an object")
+    _check_objects(_free_objects(spec))
     named: dict[str, Iterable[Prompt | Tool | Any]] = {
         "prompts": spec.prompts,
         "tools": spec.tools,
@@ -266,6 +258,12 @@ def _check_shape(spec: AgentVersionSpec) -> None:
             raise SpecError(f"`spec.prompts[{index}]` must have exactly one of `template`, `source`")
 
 
+def _check_objects(located: Iterable[tuple[str, Any]]) -> None:
+    for path, value in located:
+        if value is not None and not isinstance(value, dict):
+            raise SpecError(f"`{path}` must be an object")
+
+
 def _free_objects(spec: AgentVersionSpec) -> Iterator[tuple[str, Any]]:
     yield "spec.parameters", spec.parameters
     yield "spec.memory", spec.memory
@@ -276,8 +274,12 @@ def _free_objects(spec: AgentVersionSpec) -> Iterator[tuple[str, Any]]:
     for index, rule in enumerate(spec.routing.rules if spec.routing else ()):
         yield f"spec.routing.rules[{index}]", rule
     for index, tool in enumerate(spec.tools):
-        yield f"spec.tools[{index}].inputSchema", tool.input_schema
-        yield f"spec.tools[{index}].outputSchema", tool.output_schema
+        yield from _objects_of_tool(tool, f"spec.tools[{index}]")
+
+
+def _objects_of_tool(tool: Tool, path: str) -> Iterator[tuple[str, Any]]:
+    yield f"{path}.inputSchema", tool.input_schema
+    yield f"{path}.outputSchema", tool.output_schema
 
 
 def _first_repeated(names: Iterable[str]) -> str | None:
@@ -346,22 +348,13 @@ def _parse_tools(ref: ConfigMapRef, path: str, configmaps: ConfigMaps) -> Iterat
     for index, item in enumerate(items):
         try:
             tool = Tool.model_validate(item, extra="forbid")
+            _check_objects(_objects_of_tool(tool, f"[{index}]"))
             plain = _plain(tool, f"[{index}]")
         except ValidationError as error:
-            _refuse_tool(where, index, error)
+            raise DependencyError(f"{where}: {first_problem(error, f'[{index}]')}") from None
         except SpecError as error:
             raise DependencyError(f"{where}: {error}") from None
         yield plain
-
-
-def _refuse_tool(where: str, index: int, error: ValidationError) -> NoReturn:
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join([f"[{index}]", *(str(part) for part in first["loc"])])
-    wanted = {
-        "extra_forbidden": "is not a field of a tool",
-        "missing": "must be given",
-    }.get(first["type"], first["msg"].replace("should", "must", 1))
-    raise DependencyError(f"{where}: {_shown(field)}: {wanted}") from None
 
 
 # ------------------------------------------------------------------ size for the model

@@ -5,6 +5,7 @@ Never holds a rule of one kind: those stand in that kind's module.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -127,7 +128,18 @@ Digest = Annotated[
 Message = Annotated[str, Field(max_length=1024)]
 
 
-def first_problem(error: ValidationError) -> str:
-    """The first thing that is wrong, with the field that it is wrong with."""
-    found = error.errors(include_url=False)[0]
-    return f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"
+def quoted(path: str) -> str:
+    """A field's path for a message: keys of free JSON may be anything, and as long as the whole object."""
+    printable = path.encode("ascii", errors="backslashreplace").decode()
+    return f"`{printable}`" if len(printable) <= 200 else f"`{printable[:199]}…`"
+
+
+_WANTED = {"missing": "must be given", "extra_forbidden": "must not be given: there is no such field"}
+
+
+def first_problem(error: ValidationError, within: str = "") -> str:
+    """The first thing that is wrong: the field (its path begins with `within`) and what it must be."""
+    found = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join([*([within] if within else []), *(str(part) for part in found["loc"])])
+    said = re.sub(r"^\w+ should\b", "must", found["msg"]).removeprefix("Value error, ")
+    return f"{quoted(field)} {_WANTED.get(found['type'], said)}"
