@@ -148,6 +148,8 @@ class Operator:
         """Everything at once, until `stop`."""
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(watch(self.heard, stop))
+            # kopf takes over the signals: when its watch has ended, nothing is heard any more
+            watching.add_done_callback(lambda _: stop.set())
             await self._sync(stop)
             tasks = [group.create_task(self._work()) for _ in range(WORKERS)]
             tasks.append(group.create_task(self._relist()))
