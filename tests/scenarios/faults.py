@@ -35,6 +35,8 @@ class Faults:
     refuse: Callable[[Write], InterlockError | None] = lambda write: None
     crash: tuple[int, Literal["before", "after"]] | None = None
     """Die before or after the n-th write, counted from 1."""
+    crash_every: int | None = None
+    """Die after each n-th write."""
 
     def before(self, write: Write) -> None:
         """Called when the operator is about to write."""
@@ -46,7 +48,8 @@ class Faults:
 
     def after(self) -> None:
         """Called when the write is stored, before the operator learns of it."""
-        if self.crash == (len(self.writes), "after"):
+        number = len(self.writes)
+        if self.crash == (number, "after") or (self.crash_every and number % self.crash_every == 0):
             raise Crash
 
 

@@ -56,6 +56,7 @@ class Surroundings:
         """By version, or by image: that one goes first."""
         self.rate = 4.0
         """Requests a second."""
+        self.scraping = True
         self.gateway_up = True
         self.gateway_skips: set[str] = set()
         """Versions that a misbehaving gateway sends nothing to, whatever the route says."""
@@ -231,7 +232,9 @@ class Surroundings:
 
     # ------------------------------------------------------------------ Prometheus
     def scrape(self) -> None:
-        """Every pod at once."""
+        """Every pod at once, while Prometheus is not cut off from them."""
+        if not self.scraping:
+            return
         for pod in self.pods.values():
             target = {
                 "namespace": NAMESPACE,

@@ -13,6 +13,7 @@ from interlock.operator.app import Operator
 from interlock.operator.settings import Settings
 from interlock.operator.telemetry import Telemetry
 from tests.scenarios.faults import Crash, Faults, Tapped
+from tests.scenarios.rules import backends
 from tests.scenarios.surroundings import NAMESPACE, Behaviour, Manifest, Surroundings
 
 __all__ = ["NAMESPACE", "Behaviour", "World"]
@@ -136,6 +137,13 @@ class World(Surroundings):
                 raise AssertionError(f"not reached after {limit} s: {found.status.to_wire()}")
             await self.run(self.settings.tick)
 
+    async def until_route(self, *, stable: int, limit: float = 600) -> None:
+        """Run until the route gives the first of its backends this weight and mirrors nothing."""
+        end = self.now + timedelta(seconds=limit)
+        while await self.weights() not in ([stable], [stable, 100 - stable]) or await self.mirrors():
+            assert self.now < end, await self.weights()
+            await self.run(self.settings.tick)
+
     async def holds(self, wanted: Wanted, seconds: float) -> None:
         """`wanted(rollout)` is true now and stays so for `seconds`."""
         end = self.now + timedelta(seconds=seconds)
@@ -186,3 +194,13 @@ class World(Surroundings):
     async def moves(self, attempt: int) -> list[str]:
         """The same with the stage that each move led to."""
         return [f"{entry['stage']}: {entry['reason']}" for entry in await self.entries(attempt)]
+
+    async def weights(self) -> list[int]:
+        """Of our route's backends, the stable version's first; empty without a route."""
+        route = await self.objects.get("HTTPRoute", NAMESPACE, "triage")
+        return list(backends(route)[0].values()) if route else []
+
+    async def mirrors(self) -> bool:
+        """Does our route send copies anywhere?"""
+        route = await self.objects.get("HTTPRoute", NAMESPACE, "triage")
+        return route is not None and backends(route)[1] is not None

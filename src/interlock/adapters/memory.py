@@ -4,6 +4,8 @@ subresources, server-side apply of whole fields. The contract suite holds it to 
 from __future__ import annotations
 
 import itertools
+import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -188,7 +190,8 @@ class MemoryMetrics:
         found = []
         for identity, points in self._series.items():
             labels = dict(identity)
-            chosen = tuple((t, v) for t, v in points if begin < t <= selection.at)
+            after = bisect_right(points, (begin, math.inf))
+            chosen = tuple(points[after : bisect_right(points, (selection.at, math.inf))])
             if (
                 chosen
                 and labels["__name__"] in selection.families
