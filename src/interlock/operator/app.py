@@ -83,10 +83,18 @@ class Operator:
         """Compare the cache with the API server, kind by kind; what the watch missed is counted."""
         for kind in feed.WATCHED:
             listed = await self.objects.list(kind, selector=feed.SELECTORS.get(kind, ""))
-            for manifest in self.cache.reconcile(kind, listed):
-                if self.synced:
-                    self.telemetry.relist_missed.labels(kind).inc()
+            for manifest in self.cache.learn(kind, listed):
+                self._missed(manifest)
                 self._wake(manifest)
+            for manifest in self.cache.absent_from(kind, listed):
+                _, namespace, name = key_of(manifest)
+                if await self.objects.get(kind, namespace, name) is None:  # not only younger than the list
+                    self._missed(manifest)
+                    self.heard("DELETED", manifest)
+
+    def _missed(self, manifest: Manifest) -> None:
+        if self.synced:
+            self.telemetry.relist_missed.labels(manifest["kind"]).inc()
 
     async def _relist(self) -> None:
         while True:

@@ -73,15 +73,17 @@ class Cache:
             m for m in self.all(kind, namespace) if (m["metadata"].get("labels") or {}).get(label) == value
         ]
 
-    def reconcile(self, kind: str, listed: list[Manifest]) -> list[Manifest]:
-        """Compare with a full listing: returns what the watch had missed (new, newer or gone)."""
+    def learn(self, kind: str, listed: list[Manifest]) -> list[Manifest]:
+        """Put a full listing; returns what was new or newer than what the watch had brought."""
         missed = [manifest for manifest in listed if self.put(manifest)]
+        # deletions are remembered only until a listing that is younger than they are
+        self._deleted = {key: version for key, version in self._deleted.items() if key[0] != kind}
+        return missed
+
+    def absent_from(self, kind: str, listed: list[Manifest]) -> list[Manifest]:
+        """What is known but not listed: gone, or created since the listing was answered."""
         present = {(m["metadata"].get("namespace", ""), m["metadata"]["name"]) for m in listed}
-        gone = [m for place, m in self._objects[kind].items() if place not in present]
-        for manifest in gone:
-            self.drop(manifest)
-        self._deleted = {key: v for key, v in self._deleted.items() if key[0] != kind}
-        return missed + gone
+        return [m for place, m in self._objects[kind].items() if place not in present]
 
     def __len__(self) -> int:
         return sum(len(objects) for objects in self._objects.values())
