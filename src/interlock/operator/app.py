@@ -88,9 +88,12 @@ class Operator:
                 self._wake(manifest)
             for manifest in self.cache.absent_from(kind, listed):
                 _, namespace, name = key_of(manifest)
-                if await self.objects.get(kind, namespace, name) is None:  # not only younger than the list
+                fresh = await self.objects.get(kind, namespace, name)
+                if fresh is None:
                     self._missed(manifest)
                     self.heard("DELETED", manifest)
+                elif self.cache.put(fresh):  # younger than the listing, or no longer labelled
+                    self._wake(fresh)
 
     def _missed(self, manifest: Manifest) -> None:
         if self.synced:
