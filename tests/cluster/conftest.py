@@ -1,0 +1,75 @@
+"""One landscape a session, one namespace a story; a failure tells what the cluster looked like."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from dev.cluster import Cluster
+from tests.cluster.api import core
+from tests.cluster.landscape import Landscape
+from tests.cluster.operator import Operator
+from tests.cluster.story import Story
+
+
+@pytest.fixture(scope="session")
+async def landscape(
+    control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Landscape]:
+    """Node, gateway, agents and Prometheus; no operator yet."""
+    land = Landscape(control_plane, tmp_path_factory.mktemp("landscape"))
+    async with land.living():
+        yield land
+        await land.rest()
+
+
+@pytest.fixture
+async def operator(landscape: Landscape) -> Operator:
+    """The operator's process, one a session."""
+    return await landscape.operate()
+
+
+NewStory = Callable[[], Awaitable[Story]]
+
+
+@pytest.fixture
+async def new_story(landscape: Landscape, request: pytest.FixtureRequest) -> AsyncIterator[NewStory]:
+    """Namespaces of the test's own. Afterwards all that happened in them is judged, and they are deleted."""
+    stories: list[Story] = []
+
+    async def create() -> Story:
+        name = f"story-{secrets.token_hex(4)}"
+        await landscape.api.post(core("", "namespaces"), {"metadata": {"name": name}})
+        stories.append(Story(landscape, name))
+        return stories[-1]
+
+    yield create
+    failed = getattr(request.node, "failed", False)
+    try:
+        for story in stories:
+            if failed:
+                request.node.add_report_section("teardown", story.namespace, await story.diagnosis())
+            else:
+                landscape.witness.judge(story.namespace)
+    finally:
+        for story in stories:
+            story.traffic(0)
+        await asyncio.gather(*(landscape.api.delete(core("", "namespaces", s.namespace)) for s in stories))
+
+
+@pytest.fixture
+async def story(new_story: NewStory, operator: Operator) -> Story:
+    """One namespace, looked after by the operator."""
+    return await new_story()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
+    """Let fixtures know that their test failed."""
+    report: pytest.TestReport = yield
+    if call.when == "call" and report.failed:
+        item.failed = True  # type: ignore[attr-defined]
+    return report

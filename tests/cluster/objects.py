@@ -1,0 +1,81 @@
+"""Manifests as a user would keep them in Git, with steps of seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Manifest = dict[str, Any]
+
+NAME = "triage"
+SHADOW = {"name": "shadow", "shadow": {"percent": 30}, "minDurationSeconds": 1, "minTasks": 3}
+CANARY = {"name": "canary", "canary": {"percent": 20}, "minDurationSeconds": 2, "minTasks": 5}
+FULL = {"name": "full", "full": {"soakSeconds": 2, "holdoutPercent": 10}, "minTasks": 5}
+HELD = {"name": "canary", "canary": {"percent": 50}, "minDurationSeconds": 3600}
+"""A canary that lasts as long as the story."""
+
+SUCCESS = {"name": "success", "metric": "verified-success-rate", "compare": {"worseByPoints": "0"}}
+VIOLATIONS = {"name": "violations", "metric": "policy-violation-rate", "limit": {"maxPercent": "5"}}
+CRITICAL = {"name": "critical", "metric": "critical-policy-violations", "events": {"max": 0}}
+
+
+def agent_version(name: str) -> Manifest:
+    """An AgentVersion whose content differs by its name."""
+    return {
+        "apiVersion": "interlock.dev/v1alpha1",
+        "kind": "AgentVersion",
+        "metadata": {"name": name},
+        "spec": {
+            "agent": NAME,
+            "version": name,
+            "prompts": [{"name": "system", "role": "System", "template": f"You are {name}."}],
+            "parameters": {"temperature": 0.2},
+        },
+    }
+
+
+def template() -> Manifest:
+    """The Deployment that is read as a template."""
+    container = {
+        "name": "agent",
+        "image": "example.com/agent:1",
+        "ports": [{"name": "http", "containerPort": 8080}],
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": NAME, "labels": {"interlock.dev/template": "true"}},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": NAME}},
+            "template": {
+                "metadata": {"labels": {"app": NAME, "team": "support"}},
+                "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
+            },
+        },
+    }
+
+
+def rollout(version: str, **changes: Any) -> Manifest:
+    """A Rollout with shadow, one canary and full, and three gates."""
+    spec: Manifest = {
+        "agent": NAME,
+        "versionRef": {"name": version},
+        "replicas": 2,
+        "workload": {"templateRef": {"kind": "Deployment", "name": NAME}},
+        "traffic": {
+            "gatewayAPI": {
+                "parentRefs": [{"name": "public", "namespace": "gateways"}],
+                "hostnames": ["triage.example.com"],
+                "port": 8080,
+            }
+        },
+        "strategy": {"steps": [SHADOW, CANARY, FULL]},
+        "analysis": {"warmupSeconds": 1, "gates": [SUCCESS, VIOLATIONS, CRITICAL]},
+        "onRevert": {"drainDeadlineSeconds": 5},
+    } | changes
+    return {
+        "apiVersion": "interlock.dev/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": NAME},
+        "spec": spec,
+    }

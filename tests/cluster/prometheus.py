@@ -1,0 +1,73 @@
+"""A real Prometheus, and the relay through which the operator asks it: it counts, and lies where told to."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import yaml
+from aiohttp import web
+
+from dev.cluster import build
+from dev.cluster.versions import PROMETHEUS_PROGRAM
+from tests.cluster.processes import Program
+
+SCRAPE_SECONDS = 1
+_NAMESPACE = re.compile(r'namespace="([^"]*)"')
+
+Answer = Callable[[bytes], Awaitable[web.StreamResponse]]
+"""Makes what the operator gets out of what Prometheus says."""
+
+
+def prometheus(folder: Path, port: int, exporter: str) -> Program:
+    """A server that scrapes one target each second and believes its labels."""
+    config = {
+        "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "scrape_timeout": f"{SCRAPE_SECONDS}s"},
+        "scrape_configs": [
+            {"job_name": "agents", "honor_labels": True, "static_configs": [{"targets": [exporter]}]}
+        ],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    command = [
+        str(build.program(PROMETHEUS_PROGRAM)),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=warn",
+    ]
+    return Program(command, folder / "prometheus.log")
+
+
+class Relay:
+    """An HTTP server between the operator and Prometheus."""
+
+    def __init__(self, prometheus: str) -> None:
+        self._client = httpx.AsyncClient(base_url=prometheus, timeout=10, trust_env=False)
+        self.queries: dict[str, int] = defaultdict(int)
+        """Asked so far, by namespace."""
+        self.lies: dict[str, Answer] = {}
+        """By namespace; without an entry the answer passes unchanged."""
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """POST /api/v1/query."""
+        body = await request.read()
+        found = await self._client.post(
+            "/api/v1/query", data={k: str(v) for k, v in (await request.post()).items()}
+        )
+        namespace = _asked_for(body)
+        self.queries[namespace] += 1
+        lie = self.lies.get(namespace)
+        if lie is not None:
+            return await lie(found.content)
+        return web.Response(body=found.content, status=found.status_code, content_type="application/json")
+
+
+def _asked_for(body: bytes) -> str:
+    match = _NAMESPACE.search(str(httpx.QueryParams(body.decode())["query"]))
+    return match[1] if match else ""
