@@ -49,7 +49,7 @@ async def test_21_metrics_that_cannot_be_read_hold_and_continue(at: str, answer:
 async def test_21_never_promoted_on_silence() -> None:
     world = await trying("v2", "Full")
     world.metrics.broken = "connection refused"
-    await world.holds(step("3/3"), seconds=1800)
+    await world.holds(step("3/3"), seconds=1800, stride=15)
 
 
 async def test_21_what_happened_in_the_meantime_counts_afterwards() -> None:
@@ -67,7 +67,7 @@ async def test_21_scrapes_that_stop_hold() -> None:
     world = await trying("v2", "Canary")
     await world.run(20)
     world.scraping = False
-    await world.holds(step("2/3"), seconds=600)
+    await world.holds(step("2/3"), seconds=600, stride=15)
     assert (await world.condition("MetricsAvailable"))[:2] == ("False", "MetricsUnavailable")
     world.scraping = True
     await world.until(healthy("v2"))
@@ -77,7 +77,7 @@ async def test_21_scrapes_that_stop_hold() -> None:
 async def test_23_no_traffic_at_all_waits_for_ever() -> None:
     world = await trying("v2", "Canary")
     world.rate = 0
-    await world.holds(step("2/3"), seconds=1800)
+    await world.holds(step("2/3"), seconds=1800, stride=15)
     world.rate = 4
     await world.until(healthy("v2"))
 
@@ -85,7 +85,7 @@ async def test_23_no_traffic_at_all_waits_for_ever() -> None:
 async def test_23_a_candidate_that_gets_nothing_while_stable_does_is_held() -> None:
     world = await trying("v2", "Canary")
     world.gateway_skips.add("v2")
-    await world.holds(step("2/3"), seconds=1800)
+    await world.holds(step("2/3"), seconds=1800, stride=15)
     assert not (await world.rollout()).status.quarantine
     world.gateway_skips.clear()
     await world.until(healthy("v2"))
@@ -129,7 +129,7 @@ async def test_24_series_of_others_never_count(stranger: dict[str, str]) -> None
             ),
         ]
         world.metrics.scrape(world.now.timestamp(), samples)
-    await world.until(healthy("v2"))
+    await world.until(healthy("v2"), limit=120)
 
 
 async def test_24_the_same_series_under_its_own_labels_does_count() -> None:

@@ -144,13 +144,13 @@ class World(Surroundings):
             assert self.now < end, await self.weights()
             await self.run(self.settings.tick)
 
-    async def holds(self, wanted: Wanted, seconds: float) -> None:
+    async def holds(self, wanted: Wanted, seconds: float, stride: float | None = None) -> None:
         """`wanted(rollout)` is true now and stays so for `seconds`."""
         end = self.now + timedelta(seconds=seconds)
         while self.now < end:
             found = await self.rollout()
             assert wanted(found), found.status.to_wire()
-            await self.run(self.settings.tick)
+            await self.run(stride or self.settings.tick, stride)
 
     # ------------------------------------------------------------------ users
     async def rollout(self, name: str = "triage") -> Rollout:
