@@ -99,6 +99,11 @@ async def watch(listener: Listener, stop: asyncio.Event) -> None:
     for kind, resource in WATCHED.items():
         _subscribe(registry, kind, resource, listener)
     kopf.on.login(registry=registry)(_login)
+
+    async def ending(**_: Any) -> None:
+        stop.set()  # else kopf waits 5 s for our tasks, which it takes for its own, and cancels them
+
+    kopf.on.cleanup(registry=registry)(ending)
     await kopf.operator(
         registry=registry, settings=settings(), clusterwide=True, standalone=True, stop_flag=stop
     )
