@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import signal
 import time
 import urllib.parse
@@ -19,17 +18,6 @@ from dev.cluster import Cluster, cgroups, down, up
 from dev.cluster.catalogue import app_image
 from dev.cluster.images import Settings
 from dev.cluster.instance import Instance
-
-pytestmark = [
-    pytest.mark.skipif(
-        platform.system() != "Linux" or os.geteuid() != 0,
-        reason="a node needs Linux and root for its namespaces",
-    ),
-    pytest.mark.skipif(
-        not os.environ.get("INTERLOCK_NODE_TESTS"),
-        reason="takes a minute: set INTERLOCK_NODE_TESTS=1 to run it",
-    ),
-]
 
 _SERVER = """
 import http.server
