@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from interlock.model.rollout import Attempt
+
 Manifest = dict[str, Any]
 API_VERSION = "interlock.dev/v1alpha1"
 NOW = "2025-01-01T00:00:00Z"
@@ -83,12 +85,9 @@ def entry(seq: int, **changes: Any) -> Manifest:
 
 def attempt(number: int = 1, seq: int = 1, **changes: Any) -> Manifest:
     """A Rollout's stored intent."""
-    told = {
-        "reason": "AttemptStarted",
-        "strategyHash": "0123456789",
-        "startedTime": NOW,
-        "stageStartedTime": NOW,
-    }
+    required = [field.alias or "" for field in Attempt.model_fields.values() if field.is_required()]
+    times = {name: NOW for name in required if name.endswith("Time")}
+    told = {"reason": "AttemptStarted", "strategyHash": "0123456789", **times}
     return {"number": number, "seq": seq, "stage": "Preparing", **told, **changes}
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from dev.cluster import Cluster
 from tests.delivery.api import Api
 from tests.delivery.objects import CANARY, COMPARE, FULL, HALF, LIMIT, SHADOW, agent_version, at, rollout
 
@@ -81,6 +83,8 @@ BAD_ROLLOUTS: list[tuple[str, Any, str, str]] = [
     (f"{GATES}.1.limit.maxPercent", "٥", f"{GATES}[1].limit.maxPercent", "must be a decimal string"),
     (f"{GATES}.1.limit.maxPercent", "5\n", f"{GATES}[1].limit.maxPercent", "must be a decimal string"),
     ("spec.analysis.falseRevertPercent", "five", "spec.analysis.falseRevertPercent", "a decimal string"),
+    ("spec.analysis.falseRevertPercent", "0.00", "spec.analysis.falseRevertPercent", "must be above 0"),
+    ("spec.analysis.falseRevertPercent", "100.0", "spec.analysis.falseRevertPercent", "and below 100"),
     ("spec.analysis.warmupSeconds", 86_401, "spec.analysis.warmupSeconds", "less than or equal to 86400"),
     ("spec.onRevert.inFlight", "Kill", "spec.onRevert.inFlight", '"Drain"'),
     ("spec.onRevert.drainDeadlineSeconds", -1, "spec.onRevert.drainDeadlineSeconds", "equal to 0"),
@@ -183,3 +187,25 @@ def test_half_a_surrogate_pair_does_not_get_in(anywhere: Api) -> None:
     """The API server puts U+FFFD in its place, so it cannot reach the digest."""
     created = anywhere.create(at(agent_version(), "spec.prompts.0.template", "a\ud800b"), dry_run=True)
     assert not created.ok or created.body["spec"]["prompts"][0]["template"] == "a\ufffdb"
+
+
+def test_a_prompt_of_140_kb_is_refused_with_what_to_do(control_plane: Cluster) -> None:
+    """By client-side apply, as most people do it."""
+    large = at(agent_version(), "spec.prompts.0.template", "x" * 140_000)
+    tried = control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(large), check=False)
+    assert tried.returncode == 1
+    assert "put a larger text into a ConfigMap with `immutable: true`" in tried.stderr
+    assert len(tried.stderr) < 1_000
+
+
+def test_140_kb_of_prompts_in_a_configmap_work(control_plane: Cluster, namespace: str) -> None:
+    content = {"a.md": "x" * 70_000, "b.md": "y" * 70_000, "tools.json": "z" * 100_000}
+    metadata = {"name": "texts", "namespace": namespace}
+    texts = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        "immutable": True,
+        "data": content,
+    }
+    control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(texts))

@@ -48,6 +48,8 @@ Hostname = Annotated[
 
 # ---------------------------------------------------------------- spec
 class VersionRef(ApiModel):
+    """The AgentVersion that should serve; the one line that a release changes."""
+
     name: DnsLabel
 
 
@@ -59,6 +61,8 @@ class TemplateRef(ApiModel):
 
 
 class Workload(ApiModel):
+    """What the versions run in."""
+
     template_ref: TemplateRef
 
 
@@ -67,7 +71,9 @@ class ParentRef(ApiModel):
 
     name: ObjectName
     namespace: Namespace | None = None
+    """Namespace of the Gateway; the Rollout's own when absent."""
     section_name: ObjectName | None = None
+    """Name of the listener; every one that fits when absent."""
 
 
 class PathMatch(ApiModel):
@@ -94,16 +100,24 @@ class PathMatch(ApiModel):
 
 
 class GatewayTraffic(ApiModel):
+    """Requests come through an HTTPRoute that the operator makes."""
+
     parent_refs: Annotated[tuple[ParentRef, ...], Field(min_length=1, max_length=8, json_schema_extra=ATOMIC)]
+    """The Gateways that the route attaches to."""
     hostnames: Annotated[
         tuple[Hostname, ...],
         Field(min_length=1, max_length=16, json_schema_extra=ATOMIC),
     ]
+    """Hosts whose requests are for this agent."""
     matches: Annotated[tuple[PathMatch, ...], Field(max_length=8, json_schema_extra=ATOMIC)] = ()
+    """Paths whose requests are for this agent; every path when absent."""
     port: Annotated[int, Field(ge=1, le=65535)]
+    """Port on which the agent's container listens."""
 
 
 class Traffic(ApiModel):
+    """How requests reach the agent."""
+
     gateway_api: Annotated[GatewayTraffic, Field(alias="gatewayAPI")]
 
 
@@ -111,19 +125,23 @@ class Shadow(ApiModel):
     """Mirror a share of live requests to a separate shadow workload; its answers are dropped."""
 
     percent: Annotated[int, Field(ge=1, le=100)]
+    """Share of live requests that is mirrored."""
 
 
 class Canary(ApiModel):
     """Send a share of live requests to the candidate."""
 
     percent: Annotated[int, Field(ge=1, le=99)]
+    """Share of live requests that the candidate answers."""
 
 
 class Full(ApiModel):
     """All traffic but the hold-out goes to the candidate; after the soak it is stable."""
 
     soak_seconds: Annotated[int, Field(ge=0, le=2_592_000)] = 0
+    """How long the candidate is watched before it becomes stable."""
     holdout_percent: Annotated[int, Field(ge=0, le=50)] = 0
+    """Share that stays on stable meanwhile: comparisons need it."""
 
 
 class Step(ApiModel):
@@ -143,7 +161,9 @@ class Step(ApiModel):
     canary: Canary | None = None
     full: Full | None = None
     min_duration_seconds: Annotated[int, Field(ge=0, le=2_592_000)] = 0
+    """How long the step lasts at least, counted from when the gateway has accepted its route."""
     min_tasks: Annotated[int, Field(ge=1, le=100_000_000)] = 1
+    """How many tasks the candidate must have finished in the step."""
 
     @property
     def kind(self) -> Literal["shadow", "canary", "full"]:
@@ -159,6 +179,8 @@ class Step(ApiModel):
 
 
 class Strategy(ApiModel):
+    """How a version gets from no traffic to all of it."""
+
     steps: Annotated[
         tuple[Step, ...],
         Field(
@@ -189,18 +211,21 @@ class Strategy(ApiModel):
             ),
         ),
     ]
+    """Shadows, then canaries of rising share, then exactly one `full`."""
 
 
 class CompareGate(ApiModel):
     """Fails when the candidate is worse than stable by more than `worseByPoints` percentage points."""
 
     worse_by_points: Percent
+    """Tolerated difference in percentage points, as a decimal string."""
 
 
 class LimitGate(ApiModel):
     """Fails when the candidate's rate is above `maxPercent`."""
 
     max_percent: Percent
+    """Highest tolerated rate, as a decimal string."""
 
 
 class EventsGate(ApiModel):
@@ -223,20 +248,32 @@ class Gate(ApiModel):
 
     name: ItemName
     metric: ItemName
+    """Name of a built-in metric."""
     compare: CompareGate | None = None
     limit: LimitGate | None = None
     events: EventsGate | None = None
 
 
+_BOUND = rules(
+    (
+        "self.matches('[1-9]') && !self.startsWith('100')",
+        "must be above 0 and below 100: without any error nothing could ever be decided",
+    )
+)
+
+
 class Analysis(ApiModel):
     """When to turn back. `falseRevertPercent` bounds the chance that a healthy release is ever taken back."""
 
-    false_revert_percent: Percent = "5"
+    false_revert_percent: Annotated[Percent, Field(json_schema_extra=_BOUND)] = "5"
+    """Highest tolerated chance that a healthy release is ever taken back, as a decimal string."""
     warmup_seconds: Annotated[int, Field(ge=0, le=86_400)] | None = None
+    """For so long after each start of a step, comparisons ignore tasks: short ones end first."""
     gates: Annotated[
         tuple[Gate, ...],
         Field(max_length=MAX_GATES, json_schema_extra=keyed("name")),
     ] = ()
+    """What must hold; without gates nothing but availability turns a release back."""
 
     @property
     def alpha(self) -> float:
@@ -249,12 +286,17 @@ class OnRevert(ApiModel):
 
     in_flight: Literal["Drain"] = "Drain"
     drain_deadline_seconds: Annotated[int, Field(ge=0, le=604_800)] = 1800
+    """After this the workload is deleted, conversations or not."""
 
 
 class RolloutSpec(ApiModel):
+    """Which version should serve, how to get there, when to turn back."""
+
     agent: Annotated[DnsLabel, Field(json_schema_extra=IMMUTABLE)]
+    """Name of the agent; cannot be changed."""
     version_ref: VersionRef
     replicas: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Pods of the version that serves; the scale subresource. Leave it out of Git under an autoscaler."""
     workload: Workload
     traffic: Traffic
     strategy: Strategy
