@@ -17,6 +17,7 @@ from interlock.core.steps import (
     identity_of,
     is_quarantined,
     metrics_problem,
+    running_step,
     waiting_for,
 )
 from interlock.core.workloads import is_available
@@ -233,7 +234,8 @@ def _phase(seen: Observation, stalled: bool, reason: Reason) -> str:
         if stalled and attempt.stage is not Stage.REVERTING:
             return "Stalled"
         if attempt.stage is Stage.RUNNING:
-            return seen.rollout.spec.strategy.steps[attempt.step_index].kind.capitalize()
+            step = running_step(seen.rollout, attempt)
+            return step.kind.capitalize() if step else "Preparing"
         return _PHASES[attempt.stage]
     if reason is Reason.REVERTED:
         return "Reverted"
@@ -245,7 +247,8 @@ def _phase(seen: Observation, stalled: bool, reason: Reason) -> str:
 def _step_name(seen: Observation, attempt: Attempt) -> str:
     if attempt.stage is Stage.PREPARING:
         return "preparation"
-    return f"step {seen.rollout.spec.strategy.steps[attempt.step_index].name}"
+    step = running_step(seen.rollout, attempt)
+    return f"step {step.name if step else attempt.step_index + 1}"
 
 
 def _step(seen: Observation, attempt: Attempt | None) -> str:

@@ -16,7 +16,15 @@ from interlock.analysis.gates import EvidenceReport, Verdict
 from interlock.core import traffic, workloads
 from interlock.core.observation import NOTHING, Manifest, Observation, Target, Template, Unreadable, Unusable
 from interlock.model.release import Outcome, Stage, VersionIdentity
-from interlock.model.rollout import MAX_DRAINING, MAX_QUARANTINE, Attempt, RolloutSpec, RolloutStatus
+from interlock.model.rollout import (
+    MAX_DRAINING,
+    MAX_QUARANTINE,
+    Attempt,
+    Rollout,
+    RolloutSpec,
+    RolloutStatus,
+    Step,
+)
 from interlock.reasons import QUARANTINING, Cause
 
 ACTIVE = frozenset({Stage.PREPARING, Stage.RUNNING, Stage.SOAKING, Stage.REVERTING})
@@ -123,7 +131,9 @@ def outcome_of(cause: str) -> Outcome:
 
 def _broken_candidate(seen: Observation) -> tuple[Cause, str] | None:
     tested = seen.rollout.status.candidate
-    if tested is None or seen.candidate is None:
+    if tested is None:
+        return Cause.CANDIDATE_GONE, "the status does not say which version is tried"
+    if seen.candidate is None:
         return None
     if isinstance(seen.candidate, Unusable):
         return Cause.CANDIDATE_GONE, f"AgentVersion {tested.version}: {seen.candidate.message}"
@@ -187,15 +197,16 @@ def is_recorded(seen: Observation, attempt: Attempt) -> bool:
 
 def desired_route(seen: Observation, status: RolloutStatus) -> Manifest | None:
     """The HTTPRoute for the stored intent; None while no version serves."""
-    if status.stable is None or status.traffic is None:
-        return None
+    split = status.traffic
+    if status.stable is None or split is None or not split.stable_percent + split.candidate_percent:
+        return None  # a route without a backend would answer every request with an error
     attempt, candidate = status.attempt, status.candidate
     reverting = attempt is not None and attempt.stage is Stage.REVERTING
     listed = candidate.workload if candidate else None
     exists = listed is not None and seen.workloads.get(listed, NOTHING).service is not None
     return traffic.http_route(
         seen.rollout,
-        status.traffic,
+        split,
         stable=status.stable.workload,
         candidate=listed,
         keep_candidate=reverting
@@ -212,13 +223,28 @@ def is_applied(seen: Observation) -> bool:
 
 
 def _start_over(seen: Observation, attempt: Attempt) -> Transition | None:
-    if attempt.strategy_hash == strategy_hash(seen.rollout.spec) or not is_recorded(seen, attempt):
+    same_rules = attempt.strategy_hash == strategy_hash(seen.rollout.spec) and _is_on_its_step(seen, attempt)
+    if same_rules or not is_recorded(seen, attempt):
         return None
     return Transition(
         Stage.PREPARING,
         Cause.STRATEGY_CHANGED,
         "spec.strategy or spec.analysis changed: traffic goes to stable, the steps start from the first",
     )
+
+
+def _is_on_its_step(seen: Observation, attempt: Attempt) -> bool:
+    """Is the attempt where the strategy has a step for it? A status edited by hand may not be."""
+    if attempt.stage is Stage.PREPARING:
+        return True
+    step = running_step(seen.rollout, attempt)
+    return step is not None and (step.kind == "full") == (attempt.stage is Stage.SOAKING)
+
+
+def running_step(rollout: Rollout, attempt: Attempt) -> Step | None:
+    """The step that the attempt is in; None while the strategy, edited, has none of that number."""
+    steps = rollout.spec.strategy.steps
+    return steps[attempt.step_index] if attempt.step_index < len(steps) else None
 
 
 def _walk_on(seen: Observation, attempt: Attempt, now: datetime) -> Transition | None:
@@ -290,7 +316,9 @@ def waiting_for(seen: Observation, now: datetime) -> list[str]:
 
 
 def _step_waits(seen: Observation, attempt: Attempt, now: datetime) -> list[str]:
-    step = seen.rollout.spec.strategy.steps[attempt.step_index]
+    step = running_step(seen.rollout, attempt)
+    if step is None or not _is_on_its_step(seen, attempt):
+        return ["the steps to start over"]
     if attempt.step_started_time is None:
         return ["the step's clock to start"]
     waits = []
