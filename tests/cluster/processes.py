@@ -49,6 +49,12 @@ class Program:
         """Exit code (negative: signal), None while it runs."""
         return self._process.poll() if self._process else 0
 
+    @property
+    def pid(self) -> int:
+        """Its process number (the launcher becomes the program)."""
+        assert self._process is not None, "not started"
+        return self._process.pid
+
     def stop(self, grace: float = 10) -> int:
         """SIGTERM, and SIGKILL after `grace` seconds; returns the exit code."""
         if self._process is None:

@@ -231,10 +231,16 @@ async def serve(settings: Settings, wrap: Wrap = lambda objects: objects) -> Non
         await metrics.close()
 
 
+JSON_DEPTH = 40_000
+"""Frames. Free JSON in an AgentVersion may be nested as deep as the API server accepts (about 10,000 levels);
+an object that Python refuses to parse would end the watch and every listing of its kind."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point. Exit code 0 after a signal, 1 when a part failed."""
     settings = parse(arguments)
     log_as_json(settings.log_level)
+    sys.setrecursionlimit(max(JSON_DEPTH, sys.getrecursionlimit()))
     started = datetime.now(UTC)
     try:
         asyncio.run(serve(settings))

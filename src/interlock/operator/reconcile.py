@@ -119,7 +119,10 @@ class Reconciler:
     async def _write_status(self, manifest: Manifest, wanted: Manifest) -> None:
         if manifest.get("status") == wanted:
             return
-        written = await self._objects.replace_status({**manifest, "status": wanted})
+        meta = {key: manifest["metadata"][key] for key in ("name", "namespace", "resourceVersion")}
+        written = await self._objects.replace_status(
+            {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": meta, "status": wanted}
+        )
         self._cache.put(written)
 
     async def _perform(self, seen: Observation, effects: tuple[Effect, ...], started: float) -> None:

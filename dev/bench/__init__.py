@@ -1,0 +1,1 @@
+"""Figures for speed and memory on a real API server and a real Prometheus. Prints, asserts nothing."""
