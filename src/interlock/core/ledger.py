@@ -182,7 +182,9 @@ def recording(seen: Observation, status: RolloutStatus) -> list[Effect]:
     attempt = status.attempt
     if attempt is None:
         return []
-    missing = tuple(e for e in attempt.unrecorded if e.seq > seen.recorded_seq)
+    before = seen.rollout.status.attempt
+    same = before is not None and before.number == attempt.number
+    missing = tuple(e for e in attempt.unrecorded if not same or e.seq > seen.recorded_seq)
     if not missing:
         return []
     rollout, release = seen.rollout, release_of(seen.rollout, attempt)
