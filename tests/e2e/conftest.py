@@ -35,10 +35,7 @@ Tell = Callable[[Stage], Awaitable[Any]]
 @pytest.fixture(scope="session")
 def node() -> Iterator[Cluster]:
     """Real pods, gateway and Prometheus with Interlock installed; fails in a sentence where it cannot."""
-    try:
-        cluster = up(f"e2e-{os.getpid()}", "node", owner=os.getpid())
-    except ClusterError as error:
-        pytest.fail(str(error), pytrace=False)
+    cluster = _up()
     try:
         cluster.load_image(image.archive())
         cluster.kubectl("apply", "--server-side", "-f", str(INSTALL))
@@ -48,6 +45,14 @@ def node() -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.down()
+
+
+def _up() -> Cluster:
+    try:
+        return up(f"e2e-{os.getpid()}", "node", owner=os.getpid())
+    except ClusterError as error:
+        reason = str(error)
+    pytest.fail(reason, pytrace=False)
 
 
 @pytest.fixture(scope="session")
