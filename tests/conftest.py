@@ -48,6 +48,13 @@ entries:
 """What the admission policies refuse even to an administrator."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of single folders: pytest wants them up here."""
+    parser.addoption(
+        "--every-write", action="store_true", help="kill the operator at each single write (make test-kill)"
+    )
+
+
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[Cluster]:
     """etcd, API server and controller manager with manifests/install.yaml applied and its policies in force.

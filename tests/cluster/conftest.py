@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -41,9 +42,7 @@ async def new_story(landscape: Landscape, request: pytest.FixtureRequest) -> Asy
     stories: list[Story] = []
 
     async def create() -> Story:
-        name = f"story-{secrets.token_hex(4)}"
-        await landscape.api.post(core("", "namespaces"), {"metadata": {"name": name}})
-        stories.append(Story(landscape, name))
+        stories.append(await _begun(landscape))
         return stories[-1]
 
     yield create
@@ -55,9 +54,28 @@ async def new_story(landscape: Landscape, request: pytest.FixtureRequest) -> Asy
             else:
                 landscape.witness.judge(story.namespace)
     finally:
-        for story in stories:
-            story.traffic(0)
-        await asyncio.gather(*(landscape.api.delete(core("", "namespaces", s.namespace)) for s in stories))
+        await asyncio.gather(*(_ended(landscape, story) for story in stories))
+
+
+@contextlib.asynccontextmanager
+async def namespace_of(landscape: Landscape) -> AsyncIterator[Story]:
+    """A story within a test of many; its namespace goes with it."""
+    story = await _begun(landscape)
+    try:
+        yield story
+    finally:
+        await _ended(landscape, story)
+
+
+async def _begun(landscape: Landscape) -> Story:
+    name = f"story-{secrets.token_hex(4)}"
+    await landscape.api.post(core("", "namespaces"), {"metadata": {"name": name}})
+    return Story(landscape, name)
+
+
+async def _ended(landscape: Landscape, story: Story) -> None:
+    story.traffic(0)
+    await landscape.api.delete(core("", "namespaces", story.namespace))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from dev.cluster.control_plane import free_ports
 from tests.cluster.processes import Program
 from tests.cluster.waiting import until
 
+REPOSITORY = Path(__file__).parents[2]
 TICK_SECONDS = 1
 _WRITES = {"apply", "create", "update", "update_status", "delete"}
 
@@ -39,9 +39,10 @@ class Operator:
             "route-margin": 0.2,
             "gates-refresh": 1,
         }
+        environment = {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(REPOSITORY)}
         command = [sys.executable, "-m", module, *arguments]
         command += [f"--{name}={value}" for name, value in flags.items()]
-        self.program = Program(command, log, {"KUBECONFIG": str(kubeconfig)})
+        self.program = Program(command, log, environment)
         self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=5, trust_env=False)
 
     async def start(self) -> None:
@@ -63,8 +64,12 @@ class Operator:
     async def stop(self) -> None:
         """SIGTERM; it must end well."""
         code = self.program.stop()
-        await self._client.aclose()
+        await self.close()
         assert code == 0, f"the operator ended with {code}:\n{self.program.tail()}"
+
+    async def close(self) -> None:
+        """Nothing more is asked of it."""
+        await self._client.aclose()
 
     async def value(self, name: str, **where: str) -> float:
         """The sum of one of its own metrics."""
@@ -79,9 +84,3 @@ class Operator:
     async def writes(self) -> float:
         """Requests to the API server so far that ask for a change."""
         return sum([await self.value("interlock_api_requests_total", verb=verb) for verb in _WRITES])
-
-    async def alive_for(self, seconds: float) -> None:
-        """It runs, and says so, for as long."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            assert await self.probe("livez") == httpx.codes.OK, self.program.tail()

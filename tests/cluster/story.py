@@ -90,6 +90,14 @@ class Story:
         """Requests a second from now on."""
         self.land.agents.rate[self.namespace] = rate
 
+    async def scale(self, replicas: int) -> None:
+        """kubectl scale, as an autoscaler would."""
+        await self.kubectl("scale", f"rollouts.interlock.dev/{objects.NAME}", f"--replicas={replicas}")
+
+    async def delete_pod(self, pod: Pod) -> None:
+        """kubectl delete pod; its ReplicaSet makes another."""
+        await self.land.api.delete(core(self.namespace, "pods", pod.name))
+
     # ------------------------------------------------------------------ what is seen
     async def manifest(self) -> Manifest:
         """The Rollout as stored."""
@@ -144,9 +152,15 @@ class Story:
         releases = await self.all("Release")
         return [e for r in releases if r["header"]["attempt"] == attempt for e in r["entries"]]
 
-    async def reasons(self, attempt: int) -> list[str]:
-        """Why the attempt moved, move by move."""
-        return [entry["reason"] for entry in await self.entries(attempt)]
+    async def recorded(self, attempt: int, *reasons: str) -> None:
+        """The record says why the attempt moved, move by move: exactly this. It follows status and route."""
+        found: list[str] = []
+
+        async def says_so() -> bool:
+            found[:] = [entry["reason"] for entry in await self.entries(attempt)]
+            return tuple(found) == reasons
+
+        await until(says_so, 10, f"{reasons} to be recorded of attempt {attempt}", lambda: str(found))
 
     async def row(self) -> dict[str, str]:
         """What `kubectl get rollout` shows, by column; without the age."""
@@ -175,6 +189,28 @@ class Story:
         assert found is not None
         assert found.version == version
         assert self.weights() == {found.workload: 100}
+
+    async def only_serves_after(self, wanted: Wanted) -> None:
+        """It comes to that, and all that is not needed any more goes away."""
+        found = await self.until(wanted, 60)
+        assert found.status.stable is not None
+        await self.only_serves(found.status.stable.version)
+        await self.until(lambda r: not r.status.draining)
+
+    async def versions(self) -> dict[str, str]:
+        """resourceVersion of every object that the operator may write."""
+        kinds = (
+            "AgentVersion",
+            "Rollout",
+            "Release",
+            "Event",
+            "HTTPRoute",
+            "Deployment",
+            "Service",
+            "ConfigMap",
+        )
+        found = [m for kind in kinds for m in await self.all(kind)]
+        return {f"{m['kind']}/{m['metadata']['name']}": m["metadata"]["resourceVersion"] for m in found}
 
     # ------------------------------------------------------------------ what has been seen
     def weights(self) -> dict[str, int]:
@@ -227,6 +263,23 @@ class Story:
             found = await self.rollout()
             assert wanted(found), json.dumps(found.status.to_wire(), indent=1)
             await asyncio.sleep(0.1)
+
+    async def scraped(self, times: int) -> None:
+        """Prometheus has scraped so often from now on."""
+        wanted = self.land.agents.scrapes + times
+
+        async def often_enough() -> bool:
+            return self.land.agents.scrapes >= wanted
+
+        await until(often_enough, 5.0 + 3 * times, f"{times} scrapes")
+
+    async def until_pods(self, workload: str, wanted: Callable[[list[Pod]], bool]) -> None:
+        """Wait until the pods of a workload are as wanted."""
+
+        async def holds() -> bool:
+            return wanted(await self.pods(workload))
+
+        await until(holds, PATIENCE, f"other pods of {workload}")
 
     async def diagnosis(self) -> str:
         """For a failed test: the Rollout's status, the events, and the operator's last words."""

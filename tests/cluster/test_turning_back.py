@@ -32,7 +32,7 @@ async def test_13_a_violating_candidate_is_taken_back_and_stays_back(story: Stor
     assert (await story.condition("Stalled"))[:2] == ("True", "Reverted")
     assert kstatus(await story.manifest()) == "Failed"
     assert [q.version for q in found.status.quarantine] == ["v2"]
-    assert await story.reasons(2) == ["AttemptStarted", "StepStarted", "GateFailed", "GateFailed"]
+    await story.recorded(2, "AttemptStarted", "StepStarted", "GateFailed", "GateFailed")
     assert (await story.told())[-2:] == ["GateFailed", "TrafficStopped"]
     assert await story.diff() == ""
     await story.sync()

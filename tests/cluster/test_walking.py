@@ -10,7 +10,7 @@ COLUMNS = ["NAME", "STEP", "WEIGHT", "VERSION", "READY", "STATUS", "AGE"]
 
 async def test_1_the_first_version_serves_without_analysis(story: Story) -> None:
     await story.first_version()
-    assert await story.reasons(1) == ["AttemptStarted", "FirstVersionServing"]
+    await story.recorded(1, "AttemptStarted", "FirstVersionServing")
     assert story.land.relay.queries[story.namespace] == 0
     assert (await story.condition("Ready"))[:2] == ("True", "Promoted")
     assert kstatus(await story.manifest()) == "Current"
@@ -41,7 +41,7 @@ async def test_2_a_good_candidate_becomes_stable(story: Story) -> None:
     assert kstatus(await story.manifest()) == "Current"
     assert await story.diff() == ""
     walked = ["AttemptStarted", "StepStarted", "StepStarted", "SoakStarted", "SoakPassed"]
-    assert await story.reasons(2) == walked
+    await story.recorded(2, *walked)
     assert await story.told() == ["AttemptStarted", "FirstVersionServing", *walked]
     await story.only_serves("v2")
     assert story.land.agents.lost[story.namespace] == 0

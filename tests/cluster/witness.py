@@ -122,10 +122,7 @@ class Witness:
 
 
 def _is_ours(route: Manifest) -> bool:
-    """As the operator wrote it: a foreign edit is judged by its repair."""
+    """Are its rules as the operator wrote them? A foreign edit takes them over, until it is repaired."""
     managers = route["metadata"].get("managedFields") or []
-    writers = [m for m in managers if m.get("subresource") != "status"]
-    newest = max(writers, key=lambda m: str(m.get("time", "")), default=None)
-    return labels.ROLLOUT in (route["metadata"].get("labels") or {}) and (
-        newest is None or newest["manager"] == labels.FIELD_MANAGER
-    )
+    owners = {m["manager"] for m in managers if "f:rules" in (m.get("fieldsV1") or {}).get("f:spec", {})}
+    return owners == {labels.FIELD_MANAGER}

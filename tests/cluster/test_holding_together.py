@@ -1,0 +1,171 @@
+"""Stories 29, 32 and 33, and the API server's own troubles: holding together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from dev.cluster.instance import state_root
+from tests.cluster import objects
+from tests.cluster.api import Manifest
+from tests.cluster.conftest import NewStory
+from tests.cluster.operator import Operator
+from tests.cluster.story import Story, clock_runs, healthy, measured, phase
+from tests.cluster.waiting import until
+
+CANARY_FIRST = {"steps": [objects.HELD, objects.FULL]}
+REST_SECONDS = 20
+
+
+# ------------------------------------------------------------------ 29
+async def _edited(story: Story, change: Callable[[list[Manifest]], object]) -> None:
+    """Somebody changes the route's backends with kubectl edit."""
+    backends = (await story.route())["spec"]["rules"][0]["backendRefs"]
+    change(backends)
+    patch = [{"op": "replace", "path": "/spec/rules/0/backendRefs", "value": backends}]
+    await story.land.api.patch(story.route_path, patch, "json")  # type: ignore[arg-type]
+
+
+async def _repaired(story: Story, weights: dict[str, int]) -> None:
+    async def holds() -> bool:
+        return [story.weights()] == [weights]
+
+    await until(holds, 10, f"the route to be repaired to {weights}")
+
+
+async def test_29_edited_weights_are_repaired(story: Story) -> None:
+    await story.first_version(strategy=CANARY_FIRST)
+    await story.release("v2")
+    found = await story.until(clock_runs("canary"))
+    assert found.status.stable is not None
+    stable, candidate = found.status.stable.workload, await story.candidate()
+    await _edited(story, lambda backends: backends[1].update(weight=99))
+    await _repaired(story, {stable: 50, candidate: 50})
+    await _edited(story, lambda backends: backends.pop(1))
+    await _repaired(story, {stable: 50, candidate: 50})
+    assert phase("Canary")(await story.rollout())
+    await story.recorded(2, "AttemptStarted", "StepStarted")
+
+
+async def test_29_a_deleted_route_comes_back(story: Story) -> None:
+    await story.first_version()
+    stable = await story.stable()
+    route = await story.route()
+    await story.land.api.delete(story.route_path)
+
+    async def made_again() -> bool:
+        found = await story.all("HTTPRoute")
+        return [m["metadata"]["uid"] for m in found] not in ([], [route["metadata"]["uid"]])
+
+    await until(made_again, 10, "the route to be made again")
+    await _repaired(story, {stable: 100})
+    await story.until(healthy("v1"))
+
+
+async def test_29_a_weight_of_zero_by_hand_is_taken_as_a_wish(story: Story) -> None:
+    """§3.4: a candidate weight of 0 on our route is itself read as intent."""
+    await story.first_version(strategy=CANARY_FIRST)
+    await story.release("v2")
+    await story.until(clock_runs("canary"))
+
+    def to_zero(backends: list[Manifest]) -> None:
+        backends[0].update(weight=100)
+        backends[1].update(weight=0)
+
+    await _edited(story, to_zero)
+    await story.until(phase("Reverted"))
+    await story.recorded(2, "AttemptStarted", "StepStarted", "RouteAtZero", "RouteAtZero")
+
+
+async def test_29_a_child_changed_by_hand_is_repaired(story: Story) -> None:
+    await story.first_version()
+    stable = await story.stable()
+    await story.kubectl("scale", f"deployment/{stable}", "--replicas=0")
+    await story.kubectl("delete", f"service/{stable}", "--wait=false")
+
+    async def repaired() -> bool:
+        services = [m["metadata"]["name"] for m in await story.all("Service")]
+        sizes = {m["metadata"]["name"]: m["spec"]["replicas"] for m in await story.all("Deployment")}
+        return services == [stable] and sizes[stable] == 2
+
+    await until(repaired, 10, "the Deployment and the Service to be repaired")
+    await story.until(healthy("v1"))
+
+
+# ------------------------------------------------------------------ 32
+async def test_32_at_rest_nothing_is_written_and_nothing_is_asked(
+    new_story: NewStory, operator: Operator
+) -> None:
+    promoted, reverted = await new_story(), await new_story()
+    await asyncio.gather(promoted.first_version(), reverted.first_version(strategy=CANARY_FIRST))
+    await asyncio.gather(promoted.release("v2"), reverted.release("v2"))
+    await reverted.until(measured("violations"))
+    reverted.behaves("v2", violation=1.0)
+    await asyncio.gather(
+        promoted.only_serves_after(healthy("v2")), reverted.only_serves_after(phase("Reverted"))
+    )
+    await _still(operator)
+    before = [await promoted.versions(), await reverted.versions()]
+    spent = await operator.writes()
+    asked = sum(promoted.land.relay.queries.values())
+    await asyncio.sleep(REST_SECONDS)
+    assert [await promoted.versions(), await reverted.versions()] == before
+    assert await operator.writes() == spent
+    assert sum(promoted.land.relay.queries.values()) == asked
+    assert await operator.value("interlock_relist_missed_total") == 0
+
+
+async def _still(operator: Operator) -> None:
+    """Namespaces of earlier stories are still going away: wait until nothing more is written for a while."""
+    spent, since = -1.0, time.monotonic()
+
+    async def still() -> bool:
+        nonlocal spent, since
+        now = await operator.writes()
+        if now != spent:
+            spent, since = now, time.monotonic()
+        return time.monotonic() - since > 3
+
+    await until(still, 60, "the operator to come to rest", operator.program.tail, pause=0.5)
+
+
+# ------------------------------------------------------------------ the API server itself
+async def test_the_operator_survives_an_api_server_that_is_gone_for_seconds(
+    story: Story, operator: Operator
+) -> None:
+    await story.first_version()
+    await story.release("v2")
+    await story.until(phase("Canary"))
+    before = (await story.rollout()).status.attempt
+    await _without_api_server(story, 4)
+    assert await operator.probe("livez") == 200
+    after = (await story.rollout()).status.attempt
+    assert before is not None
+    assert after is not None
+    assert after.number == before.number
+    await story.until(healthy("v2"), 60)
+    walked = ["AttemptStarted", "StepStarted", "StepStarted", "SoakStarted", "SoakPassed"]
+    await story.recorded(2, *walked)
+
+
+async def _without_api_server(story: Story, seconds: float) -> None:
+    """Kill it, and each that its supervisor starts instead; return when one serves again."""
+    place = state_root() / story.land.cluster.name / "run" / "component-kube-apiserver.json"
+    end = time.monotonic() + seconds
+    killed: set[int] = set()
+    while time.monotonic() < end:
+        process = (json.loads(place.read_text()) or {}).get("process")
+        if process and process["pid"] not in killed:
+            killed.add(process["pid"])
+            os.kill(process["pid"], signal.SIGKILL)
+        await asyncio.sleep(0.1)
+
+    async def serves() -> bool:
+        done = await asyncio.to_thread(story.land.cluster.kubectl, "get", "--raw", "/readyz", check=False)
+        return done.returncode == 0
+
+    await until(serves, 60, "the API server to come back")
