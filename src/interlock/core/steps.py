@@ -107,8 +107,9 @@ def _begin(seen: Observation) -> Transition | None:
 # ------------------------------------------------------------------ turning back
 def turn_back(seen: Observation, attempt: Attempt) -> Transition | None:
     """Is there a reason to take the candidate off? Asked in every pass, before anything else."""
-    found = _broken_candidate(seen) or _other_version_wanted(seen, attempt)
-    found = found or _evidence_of_harm(seen, attempt) or _zero_on_route(seen, attempt)
+    # harm before a newer version: what did harm is not only taken off, it stays back
+    found = _broken_candidate(seen) or _evidence_of_harm(seen, attempt)
+    found = found or _zero_on_route(seen, attempt) or _other_version_wanted(seen, attempt)
     if found is None:
         return None
     cause, message = found
