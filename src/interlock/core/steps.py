@@ -198,10 +198,11 @@ def is_recorded(seen: Observation, attempt: Attempt) -> bool:
 
 def desired_route(seen: Observation, status: RolloutStatus) -> Manifest | None:
     """The HTTPRoute for the stored intent; None while no version serves."""
-    split = status.traffic
-    if status.stable is None or split is None or not split.stable_percent + split.candidate_percent:
-        return None  # a route without a backend would answer every request with an error
-    attempt, candidate = status.attempt, status.candidate
+    attempt, candidate, split = status.attempt, status.candidate, status.traffic
+    if status.stable is None or split is None:
+        return None
+    if split.stable_percent + (split.candidate_percent if candidate else 0) != 100:
+        return None  # not ours; a route that lacks a backend would answer requests with errors
     reverting = attempt is not None and attempt.stage is Stage.REVERTING
     listed = candidate.workload if candidate else None
     exists = listed is not None and seen.workloads.get(listed, NOTHING).service is not None
