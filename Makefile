@@ -65,12 +65,14 @@ lint: .venv/.ready ## Format, lint, types, import contract, generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(PY) -m interlock.model.crd --check
 	@$(PY) -m dev.manifests --check
 
 .PHONY: format
 format: .venv/.ready ## Format the code and write the generated files
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+	@$(PY) -m interlock.model.crd --write
 	@$(PY) -m dev.manifests --write
 
 .PHONY: lock

@@ -121,7 +121,12 @@ class Reconciler:
             return
         meta = {key: manifest["metadata"][key] for key in ("name", "namespace", "resourceVersion")}
         written = await self._objects.replace_status(
-            {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": meta, "status": wanted}
+            {
+                "apiVersion": manifest["apiVersion"],
+                "kind": manifest["kind"],
+                "metadata": meta,
+                "status": wanted,
+            }
         )
         self._cache.put(written)
 
