@@ -24,7 +24,7 @@ from dev.demo.chapters import SCRIPT, Told
 from dev.demo.data import DataError, catalogue_file
 from dev.demo.display import console_for, display_for, say_on
 from dev.demo.setting import Setting
-from dev.demo.story import Terms
+from dev.demo.story import Stuck, Terms
 
 CANNOT_RUN = 2
 INTERRUPTED = 130
@@ -57,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--keep", action=argparse.BooleanOptionalAction, default=True,
                      help="leave everything up at the end (default)")  # fmt: skip
     run.set_defaults(run=_run)
-    commands.add_parser("up", help="bring all up but the agent, for `story`").set_defaults(run=_up)
+    commands.add_parser(
+        "up", help="bring all up but the agent, for `story`; again: a new operator process"
+    ).set_defaults(run=_up)
     one = commands.add_parser(
         "story", help="play it once where all runs already; one line of JSON at the end"
     )
@@ -95,7 +97,7 @@ def _run(options: argparse.Namespace) -> int:
         return CANNOT_RUN
     try:
         begun = time.monotonic()
-        place = setting.raise_curtain(options.name, say)
+        place = setting.raise_curtain(options.name, say, anew=True)
         say(f"all is up after {time.monotonic() - begun:.0f} s; the story begins\n")
         told = _play(place, options, out)
     except KeyboardInterrupt:
@@ -121,7 +123,7 @@ def _run(options: argparse.Namespace) -> int:
 def _up(options: argparse.Namespace) -> int:
     if not _can_run(options.name):
         return CANNOT_RUN
-    place = setting.raise_curtain(options.name, partial(say_on, console_for(sys.stdout)))
+    place = setting.raise_curtain(options.name, partial(say_on, console_for(sys.stdout)), anew=False)
     print(f"the operator's log: {place.operator.log}")
     return 0
 
@@ -134,6 +136,10 @@ def _story(options: argparse.Namespace) -> int:
         told = _play(place, options, err)
     except KeyboardInterrupt:
         setting.remove_agent(place)
+        raise
+    except Stuck:
+        _report(options.name)
+        say_on(err, f"\nNamespace {options.namespace} stays to look at.")
         raise
     print(json.dumps({"namespace": options.namespace, **told.as_json()}, ensure_ascii=False), flush=True)
     if options.keep or not told.as_told:

@@ -10,6 +10,7 @@ import platform
 import shlex
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "demo"
 ROLLOUT = "triage"
 INSTALL = ROOT / "manifests" / "install.yaml"
-_CRDS = tuple(f"crd/{plural}.interlock.dev" for plural in ("agentversions", "releases", "rollouts"))
+_RESOURCES = tuple(f"{plural}.interlock.dev" for plural in ("agentversions", "releases", "rollouts"))
 _OURS = "run/demo.json"
 
 Say = Callable[[str], None]
@@ -62,6 +63,9 @@ def check(name: str) -> None:
     if _external(name):
         return
     if platform.system() == "Linux" and os.geteuid() == 0:
+        from dev.cluster import node  # noqa: PLC0415  # needs Linux, an external cluster does not
+
+        node.require_host()
         _require_free(name)
         return
     raise ClusterError(
@@ -71,16 +75,12 @@ def check(name: str) -> None:
     )
 
 
-def raise_curtain(name: str, say: Say) -> Setting:
-    """Cluster, image, Interlock and its operator: all but the agent. `strike` removes what a failure left."""
-    if _external(name):
-        cluster = local.attach(name)
-    else:
-        clusters.prepare("node")
-        if Instance(name).read(_OURS):
-            progress.say(f"          cluster {name} of an earlier run is replaced by a new one")
-            strike(name)
-        cluster = local.up(name)
+def raise_curtain(name: str, say: Say, *, anew: bool) -> Setting:
+    """Cluster, image, Interlock and its operator: all but the agent. `strike` removes what a failure left.
+
+    `anew` replaces a cluster that the demo left up; else it is used again, with a new operator process.
+    """
+    cluster = _cluster(name, anew=anew)
     Instance(name).write(_OURS, {"namespace": NAMESPACE})
     with progress.step("the demo agent's image"):
         archive = image.archive()
@@ -90,6 +90,17 @@ def raise_curtain(name: str, say: Say) -> Setting:
         operator_process.halt(name)
         operator = operator_process.start(cluster)
     return Setting(cluster, operator)
+
+
+def _cluster(name: str, *, anew: bool) -> Cluster:
+    running = local.status(name)["running"]
+    if _external(name) or (running and not anew):
+        return local.attach(name)
+    clusters.prepare("node")
+    if running:
+        progress.say(f"          cluster {name} of an earlier run is replaced by a new one")
+        strike(name)
+    return local.up(name)
 
 
 def find(name: str, namespace: str) -> Setting:
@@ -153,7 +164,19 @@ def _load(cluster: Cluster, archive: Path) -> None:
 def install(cluster: Cluster, say: Say) -> None:
     """Interlock's namespace, custom resources, permissions and admission policies."""
     _kubectl(cluster, say, "apply", "-f", INSTALL)
-    _kubectl(cluster, say, "wait", "--for=condition=Established", *_CRDS)
+    _kubectl(cluster, say, "wait", "--for=condition=Established", *(f"crd/{name}" for name in _RESOURCES))
+    _await_served(cluster)
+
+
+def _await_served(cluster: Cluster) -> None:
+    """Established is not served yet: an operator that comes too early logs refusals that alarm a reader."""
+    deadline = time.monotonic() + 30
+    while (
+        answer := cluster.kubectl("get", ",".join(_RESOURCES), "--all-namespaces", check=False)
+    ).returncode:
+        if time.monotonic() > deadline:
+            raise ClusterError(f"the custom resources are not served after 30 s: {answer.stderr.strip()}")
+        time.sleep(0.3)
 
 
 def apply_agent(setting: Setting, say: Say) -> None:

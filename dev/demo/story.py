@@ -190,9 +190,9 @@ class _Scene:
         while True:
             started = time.monotonic()
             try:
-                self._rollout = await asyncio.to_thread(self.reader.rollout)
+                seen = await asyncio.to_thread(self.reader.rollout)
                 self._events = await asyncio.to_thread(self.reader.events)
-                self._note = ""
+                self._rollout, self._note = seen, ""
             except Unreachable as error:
                 self._note = f"the API server does not answer: {type(error).__name__}"
             self._show()
