@@ -3,6 +3,7 @@ answer is `Unreadable`, never zero and never an exception."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import time
@@ -27,6 +28,7 @@ class PrometheusMetrics:
     ) -> None:
         """`address` is the base URL; `observe` is told result (`ok`, `error`) and seconds of each query."""
         self._client = httpx.AsyncClient(base_url=address, timeout=timeout, trust_env=False)
+        self._patience = timeout
         self._observe = observe
 
     async def close(self) -> None:
@@ -42,8 +44,13 @@ class PrometheusMetrics:
 
     async def _ask(self, data: dict[str, str]) -> Samples | Unreadable:
         try:
-            async with self._client.stream("POST", "/api/v1/query", data=data) as response:
+            async with (
+                asyncio.timeout(self._patience),  # httpx counts each chunk anew: a trickle would never end
+                self._client.stream("POST", "/api/v1/query", data=data) as response,
+            ):
                 body = await _bounded(response)
+        except TimeoutError:
+            return Unreadable(f"no complete answer within {self._patience:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             return Unreadable(f"{type(error).__name__}: {error}".rstrip(": ")[:200])
         return Unreadable(body) if isinstance(body, str) else parse(response.status_code, body)
@@ -80,7 +87,7 @@ def parse(status: int, body: bytes) -> Samples | Unreadable:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         return Unreadable(f"the answer (HTTP {status}) is not JSON: is this address Prometheus?")
-    if not isinstance(answer, dict) or answer.get("status") != "success":
+    if status != 200 or not isinstance(answer, dict) or answer.get("status") != "success":
         detail = answer.get("error", "") if isinstance(answer, dict) else ""
         return Unreadable(f"Prometheus refused the query (HTTP {status}): {detail}"[:200])
     if answer.get("warnings"):
@@ -90,7 +97,7 @@ def parse(status: int, body: bytes) -> Samples | Unreadable:
         return Unreadable("the answer holds no matrix of samples")
     try:
         return Samples(tuple(_series(item) for item in data.get("result") or ()))
-    except (TypeError, ValueError, KeyError, AttributeError):
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
         return Unreadable("the answer holds malformed samples")
 
 
