@@ -85,7 +85,9 @@ class Programme:
     def __init__(self, stage: Stage, modules: list[ModuleType]) -> None:
         self._stage = stage
         self._seats = asyncio.Semaphore(SIDE_BY_SIDE)
-        together = [module for module in modules if not _alone(module)]
+        self._raised: set[asyncio.Task[Any]] = set()
+        longest_first = sorted(modules, key=lambda module: -float(getattr(module, "LASTS", 0)))
+        together = [module for module in longest_first if not _alone(module)]
         self._tasks = {
             module.__name__: asyncio.create_task(self._in_turn(module.tell)) for module in together
         }
@@ -104,8 +106,14 @@ class Programme:
         return await tell(self._stage)
 
     async def told(self, module: ModuleType) -> Any:
-        """What the story of that module returned; raises what broke it."""
-        return await asyncio.shield(self._tasks[module.__name__])
+        """What the story of that module returned; raises what broke it, in full once."""
+        task = self._tasks[module.__name__]
+        if task in self._raised:
+            pytest.fail("the story broke off: see the first test of this module", pytrace=False)
+        await asyncio.wait([task])
+        if task.exception() is not None:
+            self._raised.add(task)
+        return task.result()
 
     async def close(self) -> None:
         """Breaks off what still runs."""
@@ -133,7 +141,7 @@ async def programme(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterat
         await running.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def told(request: pytest.FixtureRequest, programme: Programme) -> Any:
     """What happened in this module's story."""
     return await programme.told(request.module)

@@ -19,6 +19,8 @@ from tests.e2e.odds import is_plausible
 from tests.e2e.place import GATEWAY_LAG, Place, Stage, entry, seconds, weights
 from tests.e2e.watch import Sight
 
+LASTS = 80
+"""Seconds: as the longest story it begins first."""
 V4 = "triage-v4"
 LIVE = {"mode": "live"}
 STEPS = [
