@@ -144,7 +144,7 @@ def test_decide_is_total(seen: Observation) -> None:
     decision = decide(seen, NOW)
     decision.status.to_wire()
     for effect in routes(decision):
-        assert sum(backends(effect.manifest)[0].values()) == 100
+        assert sum(b["weight"] for b in effect.manifest["spec"]["rules"][0]["backendRefs"]) == 100
     check_conditions(seen.rollout.status, decision.status)
 
 
