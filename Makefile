@@ -64,7 +64,7 @@ lint: .venv/.ready ## Format, lint, types, import contract, generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	@$(PY) -m interlock.model.crd --check
 	@$(PY) -m dev.manifests --check
 
