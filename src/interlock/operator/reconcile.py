@@ -67,6 +67,8 @@ class Reconciler:
         kind, namespace, name = key
         manifest = self._cache.get(kind, namespace, name)
         if manifest is None or "deletionTimestamp" in manifest["metadata"]:
+            if manifest is None and kind == Rollout.KIND:
+                self._telemetry.forget(namespace, name)  # again: a pass may have ended after the deletion
             return None
         if kind == "AgentVersion":
             return await self._agent_version(manifest)

@@ -60,6 +60,7 @@ class Telemetry:
         self.queue_oldest = gauge("queue_oldest_seconds", "How long the longest-waiting due key has waited.")
         gauge("build_info", "1.", ("version",)).labels(version("interlock")).set(1)
         self._series: dict[tuple[str, str], set[tuple[Gauge, tuple[str, ...]]]] = {}
+        self._counted: dict[tuple[str, str], set[tuple[Counter | Histogram, tuple[str, ...]]]] = {}
 
     def show(self, seen: Observation, decision: Decision) -> None:
         """Publish where a Rollout is, and count its move."""
@@ -90,16 +91,23 @@ class Telemetry:
         if move is None:
             return
         origin = before.stage.value if before and not move.begins else ""
-        self.transitions.labels(*place, origin, move.stage.value, move.cause.value).inc()
+        moved = (*place, origin, move.stage.value, move.cause.value)
+        self.transitions.labels(*moved).inc()
+        counted = self._counted.setdefault(place, set())
+        counted.add((self.transitions, moved))
         if move.stage is Stage.REVERTING:
-            self.reverts.labels(*place, move.cause.value).inc()
+            reverted = (*place, move.cause.value)
+            self.reverts.labels(*reverted).inc()
+            counted.add((self.reverts, reverted))
         if after and before and before.stage is Stage.REVERTING and move.stage is Stage.DONE:
             seconds = (after.stage_started_time - before.stage_started_time).total_seconds()
             self.stop_new.labels(*place).observe(seconds)
+            counted.add((self.stop_new, place))
 
     def forget(self, namespace: str, name: str) -> None:
         """Remove the series of a Rollout that is gone."""
-        for metric, labels in self._series.pop((namespace, name), set()):
+        place = (namespace, name)
+        for metric, labels in (*self._series.pop(place, ()), *self._counted.pop(place, ())):
             metric.remove(*labels)
 
     def count_request(self, verb: str, code: str) -> None:
