@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from interlock.core.observation import Timing
+
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,14 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     option("log-level", str, "INFO", "DEBUG, INFO, WARNING or ERROR")
     found = vars(parser.parse_args(arguments))
     for name in ("tick", "scrape_interval", "gates_refresh", "relist"):
-        if found[name] <= 0:
+        if not 0 < found[name] < math.inf:
             parser.error(f"--{name.replace('_', '-')} must be greater than 0, not {found[name]}")
+    if not 0 <= found["route_margin"] < math.inf:
+        parser.error(f"--route-margin must be at least 0, not {found['route_margin']}")
+    if not 0 <= found["port"] <= 65535:
+        parser.error(f"--port must be between 0 and 65535, not {found['port']}")
+    if found["log_level"].upper() not in LOG_LEVELS:
+        parser.error(f"--log-level must be one of {', '.join(LOG_LEVELS)}, not {found['log_level']!r}")
     if not str(found["prometheus"]).startswith(("http://", "https://")):
         parser.error(f"--prometheus must be an http:// or https:// address, not {found['prometheus']!r}")
     return Settings(**found)
