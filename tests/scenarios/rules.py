@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
+
+from pydantic import ValidationError
 
 from interlock.core import labels
 from interlock.model.release import Outcome, Stage
@@ -29,7 +32,8 @@ async def check_write(objects: Objects, verb: str, before: Manifest | None, stor
             assert verb == "replace_status", "a user's spec and metadata are theirs"
             assert before is not None
             _check_unchanged_but_status(before, stored)
-            check_status(Rollout.read(before), Rollout.read(stored))
+            with contextlib.suppress(ValidationError):  # of a newer version, or edited by hand
+                check_status(Rollout.read(before), Rollout.read(stored))
         case "AgentVersion":
             assert verb == "replace_status", "a user's spec and metadata are theirs"
             assert before is not None
