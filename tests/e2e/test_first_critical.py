@@ -124,7 +124,7 @@ def _forbidding(tool: str, namespace: str) -> Manifest:
 
 async def _until_the_candidate_answers(place: Place, trap: Question) -> Answer:
     """Asks the question one at a time until it is the candidate that answers: then it has been asked once."""
-    # Half of the requests go to the candidate: all of these go to v1 with a probability of 2^-100.
+    # Half of the requests go to the candidate: were they drawn, all of these would go to v1 with 2^-100.
     for _ in range(100):
         answer = await place.clients.ask(trap)
         if answer.version == CRITICAL:

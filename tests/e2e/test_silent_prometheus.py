@@ -95,7 +95,7 @@ def test_it_is_held_in_its_canary_while_prometheus_is_away(told: Told) -> None:
     assert condition(told.held, "Ready") == ("False", "MetricsUnavailable")
 
 
-# Binomial, as the gateway draws for every request: outside by chance with a probability of at most 2e-6.
+# Binomial at the most, as in the story of the good candidate: outside by chance with at most 2e-6.
 def test_clients_see_the_share_of_the_canary_all_the_time(told: Told, measured: Measured) -> None:
     answers = told.clients.between(told.away, told.held_at)
     seen = versions(answers).get(V4, 0)
