@@ -107,8 +107,8 @@ def test_no_client_sees_it_in_shadow(told: Told) -> None:
     assert len(told.clients.between(begun, ended)) >= 100
 
 
-# Where a gateway draws for every request anew the count is binomial, and outside these bounds by chance with a
-# probability of at most 2e-6 a step; one that deals requests out in turn, as this one seems to, comes nearer.
+# Where a gateway draws for every request anew the count is binomial, and outside these bounds by chance with
+# a probability of at most 2e-6 a step; one that deals them out in turn, as this one seems to, comes nearer.
 @pytest.mark.parametrize(("index", "share"), [(1, 0.1), (2, 0.5), (3, 0.9)])
 def test_clients_see_the_share_of_the_step(told: Told, measured: Measured, index: int, share: float) -> None:
     clock = next(times for times in told.attempt["stepTimes"] if times["index"] == index)
