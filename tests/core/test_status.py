@@ -1,0 +1,178 @@
+"""conventions.md's table, row by row, and the columns people read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from interlock.analysis.gates import Verdict
+from interlock.core.decide import decide
+from interlock.core.observation import Observation, Unreadable, Unusable
+from interlock.core.status import unreadable
+from interlock.model.release import Stage
+from interlock.model.rollout import Quarantined, RolloutStatus
+from interlock.reasons import Reason
+from tests.core.seen import FAILING, LONG_AGO, NOW, V2, after, at_rest, gate, parsed, report, target, trying
+
+MISSING = Unusable(Reason.DEPENDENCY_NOT_READY, "AgentVersion v9 does not exist")
+
+
+def conditions(status: RolloutStatus) -> dict[str, str]:
+    return {c.type: f"{c.status}/{c.reason}" for c in status.conditions}
+
+
+def reverted() -> Observation:
+    """v2 was taken back, and is still what the spec names."""
+    rest = at_rest(parsed("v2"))
+    item = Quarantined(digest=V2.digest, version="v2", attempt=2, reason="GateFailed", time=LONG_AGO)
+    status = rest.rollout.status.model_copy(update={"quarantine": (item,)})
+    return replace(rest, target=V2, rollout=rest.rollout.model_copy(update={"status": status}))
+
+
+CANARY = replace(trying(Stage.RUNNING, 1), evidence=report(gate(verdict=Verdict.INCONCLUSIVE)))
+TABLE: dict[str, tuple[Observation, str, str, str, str]] = {
+    "progressing": (CANARY, "False/Progressing", "True/Progressing", "", "Canary"),
+    "a step begins": (trying(Stage.PREPARING), "False/Progressing", "True/Progressing", "", "Shadow"),
+    "promoted": (at_rest(), "True/Promoted", "", "", "Healthy"),
+    "reverted": (reverted(), "False/Reverted", "", "True/Reverted", "Reverted"),
+    "reverting": (
+        replace(CANARY, evidence=FAILING),
+        "False/Progressing",
+        "True/Progressing",
+        "",
+        "Reverting",
+    ),
+    "invalid spec": (
+        replace(at_rest(), problem="spec.x must be y"),
+        "False/InvalidSpec",
+        "",
+        "True/InvalidSpec",
+        "Stalled",
+    ),
+    "a version is missing": (
+        replace(at_rest(), target=MISSING),
+        "False/DependencyNotReady",
+        "",
+        "True/DependencyNotReady",
+        "Stalled",
+    ),
+    "a template is missing": (
+        replace(at_rest(), template=MISSING),
+        "False/DependencyNotReady",
+        "",
+        "True/DependencyNotReady",
+        "Stalled",
+    ),
+    "metrics unreadable": (
+        replace(CANARY, evidence=Unreadable("connection refused")),
+        "False/MetricsUnavailable",
+        "True/MetricsUnavailable",
+        "",
+        "Canary",
+    ),
+}
+
+
+@pytest.mark.parametrize("situation", TABLE)
+def test_each_row_of_the_table(situation: str) -> None:
+    seen, ready, reconciling, stalled, phase = TABLE[situation]
+    status = decide(seen, NOW).status
+    found = conditions(status)
+    assert found["Ready"] == ready
+    assert found.get("Reconciling", "") == reconciling
+    assert found.get("Stalled", "") == stalled
+    assert status.phase == phase
+    assert status.observed_generation == 3
+
+
+def test_a_route_of_somebody_else_is_named() -> None:
+    seen = at_rest()
+    assert seen.route is not None
+    theirs = {**seen.route.manifest, "metadata": {**seen.route.manifest["metadata"], "ownerReferences": []}}
+    status = decide(replace(seen, route=replace(seen.route, manifest=theirs)), NOW).status
+    assert conditions(status)["Stalled"] == "True/NameTaken"
+
+
+def test_messages_say_what_is_awaited() -> None:
+    [ready] = [c for c in decide(CANARY, NOW).status.conditions if c.type == "Ready"]
+    assert ready.message == "v2 at step canary: waiting for gate violations: said so"
+
+
+def test_a_transition_time_moves_only_with_the_status() -> None:
+    first = decide(CANARY, NOW).status
+    later = after(CANARY, first, ())
+    later = replace(later, evidence=Unreadable("gone"), gates_due=True)
+    second = decide(later, NOW + timedelta(seconds=5)).status
+    times = {c.type: c.last_transition_time for c in second.conditions}
+    assert times["Ready"] == NOW, "False before and after, though the reason is another"
+    assert times["MetricsAvailable"] == NOW + timedelta(seconds=5)
+
+
+def test_a_countdown_costs_no_write_before_it_is_due() -> None:
+    early = replace(CANARY, evidence=report(candidate_tasks=3))
+    first = decide(early, NOW).status
+    later = replace(after(early, first, ()), evidence=report(candidate_tasks=4))
+    assert decide(later, NOW + timedelta(seconds=5)).status == first
+    due = replace(later, gates_due=True)
+    assert decide(due, NOW + timedelta(seconds=20)).status != first
+
+
+def test_a_changed_verdict_is_written_at_once() -> None:
+    first = decide(CANARY, NOW).status
+    later = replace(
+        after(CANARY, first, ()), evidence=report(gate(verdict=Verdict.NO_DATA), candidate_tasks=3)
+    )
+    assert [g.verdict for g in decide(later, NOW).status.gates] == ["NoData"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "step", "weight"),
+    [
+        (at_rest(), "3/3", "100%"),
+        (trying(Stage.RUNNING, 0), "1/3", "0%"),
+        (CANARY, "2/3", "20%"),
+        (trying(Stage.SOAKING, 2), "3/3", "90%"),
+    ],
+)
+def test_the_columns(seen: Observation, step: str, weight: str) -> None:
+    status = decide(seen, NOW).status
+    assert (status.step, status.weight) == (step, weight)
+
+
+def test_the_selector_is_of_the_version_with_the_most_live_weight() -> None:
+    stable, candidate = decide(CANARY, NOW).status, decide(trying(Stage.SOAKING, 2), NOW).status
+    assert stable.stable is not None
+    assert stable.selector == f"interlock.dev/workload={stable.stable.workload}"
+    assert candidate.candidate is not None
+    assert candidate.selector == f"interlock.dev/workload={candidate.candidate.workload}"
+    assert candidate.replicas == 2
+
+
+def test_changed_content_is_told_as_long_as_its_attempt_is_the_last() -> None:
+    tampered = replace(CANARY, candidate=target("v2", digest="0" * 64))
+    assert conditions(decide(tampered, NOW).status)["ImmutableIntact"] == "False/ContentChanged"
+    assert conditions(decide(CANARY, NOW).status)["ImmutableIntact"] == "True/ContentUnchanged"
+
+
+# ------------------------------------------------------------------ what cannot be parsed
+def test_an_unreadable_status_keeps_all_that_it_holds() -> None:
+    manifest: dict[str, Any] = {
+        "metadata": {"generation": 4},
+        "status": {"stable": {"version": "v1"}, "attempt": {"stage": "Hovering"}, "phase": "Canary"},
+    }
+    first = unreadable(manifest, "status.attempt.stage: not known", NOW)
+    assert first["stable"] == {"version": "v1"}
+    assert first["attempt"] == {"stage": "Hovering"}
+    assert first["phase"] == "Stalled"
+    again = unreadable({**manifest, "status": first}, "status.attempt.stage: not known", LONG_AGO)
+    assert again == first, "the second time changes nothing"
+
+
+@pytest.mark.parametrize("status", [None, {}, {"conditions": None}, {"conditions": []}])
+def test_an_unreadable_status_may_be_empty(status: Any) -> None:
+    found = unreadable({"metadata": {}, "status": status}, "x" * 5000, NOW)
+    assert [c["type"] for c in found["conditions"]] == ["Ready", "Stalled"]
+    assert all(len(c["message"]) <= 1024 for c in found["conditions"])
