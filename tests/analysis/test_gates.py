@@ -160,7 +160,7 @@ class TestNeverWaiting:
         attempt.candidate.do(VIOLATIONS, rule="refund", severity="critical")
         attempt.second()
         assert attempt.report().failed == ("critical",)
-        assert attempt.gate("critical").message == "1 critical policy violations of the candidate, 0 allowed"
+        assert attempt.gate("critical").message == "1 critical policy violation of the candidate, 0 allowed"
 
     def test_events_up_to_the_maximum_are_allowed(self) -> None:
         attempt = Attempt(plan(Gate("critical", "critical-policy-violations", Events(1))))

@@ -148,7 +148,7 @@ def test_the_series_is_born_with_the_value_one(told: Told) -> None:
 def test_the_first_one_takes_it_back(told: Told, measured: Measured) -> None:
     decision = entry(told.release, stage="Reverting")
     assert decision["reason"] == "GateFailed"
-    assert decision["message"] == "critical: 1 critical policy violations of the candidate, 0 allowed"
+    assert decision["message"] == "critical: 1 critical policy violation of the candidate, 0 allowed"
     visible = told.series[0][0][0]
     decided = seconds(decision["time"])
     measured(

@@ -68,7 +68,7 @@ class Proportion:
 
 @dataclass(frozen=True, slots=True)
 class EventCount:
-    """A counter whose single events matter. `noun` is its plural for people."""
+    """A counter whose single events matter. `noun` names one of them for people."""
 
     name: str
     counter: Counter
@@ -118,7 +118,7 @@ BUILT_IN: Mapping[str, Metric] = {
         EventCount(
             name="critical-policy-violations",
             counter=Counter(VIOLATIONS, (("severity", "critical"),)),
-            noun="critical policy violations",
+            noun="critical policy violation",
         ),
     )
 }

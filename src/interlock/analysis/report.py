@@ -197,7 +197,8 @@ def _sentence(judge: Judge, verdict: Verdict, log: float, shown: tuple[str, str]
             )
             tail = f"{candidate}{_capped(judge.capped)}"
         case EventsJudge():
-            return f"{judge.count:.0f} {judge.metric.noun} of the candidate, {judge.maximum} allowed"
+            noun = judge.metric.noun + ("" if round(judge.count) == 1 else "s")
+            return f"{judge.count:.0f} {noun} of the candidate, {judge.maximum} allowed"
         case _:
             assert_never(judge)
     spaced = odds(log).replace(":", " : ")
