@@ -62,6 +62,11 @@ async def _measure(land: Landscape, count: int) -> None:
 
 
 async def _at_rest(land: Landscape) -> bool:
+    """No conversation is waited for, and what followed from the last one has been written."""
+    before = await land.operator.writes()
+    await asyncio.sleep(2 * TICK_SECONDS)
+    if await land.operator.writes() > before:
+        return False
     rollouts = await land.api.items(grouped(INTERLOCK, "", "rollouts"))
     return not any(rollout["status"].get("draining") for rollout in rollouts)
 
