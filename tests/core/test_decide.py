@@ -19,7 +19,7 @@ from tests.core.strategies import PLACES, evidence, observations, strange
 from tests.scenarios.rules import backends, check_conditions, check_move
 
 many = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     derandomize=True,

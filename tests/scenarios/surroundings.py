@@ -74,19 +74,23 @@ class Surroundings:
         for manifest in manifests:
             await self.objects.apply(manifest)
 
+    def _stored(self, kind: str) -> list[Manifest]:
+        """Objects as they lie in the store: to be read only."""
+        return [manifest for key, manifest in self.objects._objects.items() if key[0] == kind]
+
     # ------------------------------------------------------------------ kubelet
     async def kubelet(self) -> None:
         """Pods for every Deployment of ours, endpoints for every Service."""
         ready: dict[str, int] = defaultdict(int)
         alive: set[str] = set()
-        for deployment in await self.objects.list("Deployment"):
+        for deployment in self._stored("Deployment"):
             if labels.WORKLOAD in deployment["spec"]["template"]["metadata"]["labels"]:
                 alive |= self._run_pods(deployment)
                 workload = deployment["metadata"]["name"]
                 ready[workload] = await self._report(deployment)
         for name in set(self.pods) - alive:
             del self.pods[name]
-        for service in await self.objects.list("Service"):
+        for service in self._stored("Service"):
             await self._endpoints(service, ready)
 
     def _run_pods(self, deployment: Manifest) -> set[str]:
@@ -123,6 +127,9 @@ class Surroundings:
     async def _endpoints(self, service: Manifest, ready: dict[str, int]) -> None:
         meta = service["metadata"]
         up = ready[service["spec"]["selector"][labels.WORKLOAD]]
+        known = self.objects._objects.get(("EndpointSlice", meta["namespace"], f"{meta['name']}-x"))
+        if known is not None and len(known["endpoints"]) == up:
+            return
         await self.objects.apply(
             {
                 "apiVersion": "discovery.k8s.io/v1",
@@ -162,7 +169,7 @@ class Surroundings:
         if not self.gateway_up:
             return
         self._programmed = None
-        for route in await self.objects.list("HTTPRoute"):
+        for route in self._stored("HTTPRoute"):
             generation = route["metadata"]["generation"]
             conditions = [
                 {"type": kind, "status": "True", "reason": kind, "observedGeneration": generation}

@@ -253,7 +253,7 @@ async def test_20b_a_shadow_with_stubbed_tools_is_not_compared_with_live_stable(
     await world.until(healthy("v2"))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_20c_the_same_content_under_another_version_walks_all_steps(seed: int) -> None:
     world = await served(seed)
     await world.apply(agent_version("v1-b", prompts=agent_version("v1")["spec"]["prompts"]))
