@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from interlock.core.observation import Timing
 
-
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
