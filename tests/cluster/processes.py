@@ -10,15 +10,7 @@ from pathlib import Path
 
 from dev.cluster.control_plane import child_environment
 
-_LAUNCH = """
-import ctypes, os, signal, sys
-parent = int(sys.argv[1])
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: kept by exec
-if os.getppid() == parent:
-    os.execv(sys.argv[2], sys.argv[2:])
-"""
-"""Becomes the program after the kernel has been told to kill it when its parent ends."""
+_LAUNCH = Path(__file__).with_name("launch.py")
 
 
 class Program:
@@ -27,7 +19,7 @@ class Program:
     def __init__(
         self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
     ) -> None:
-        self._command = [sys.executable, "-c", _LAUNCH, str(os.getpid()), *command]
+        self._command = [sys.executable, "-P", str(_LAUNCH), str(os.getpid()), *command]
         self._environment = child_environment() | dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self.log = log

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -39,24 +39,23 @@ class Plans:
         return _lines(self._folder / f"{namespace}.writes")
 
     # ------------------------------------------------------------------ the operator's part
-    def write(self, namespace: str, what: str, die: Callable[[], None]) -> Callable[[], None]:
-        """Note a write that is about to happen, and die now if so planned. Call the answer when it has."""
+    def note(self, namespace: str, what: str) -> Side | None:
+        """A write is about to happen. Returns whether to die before or after it, if at all."""
         place = self._folder / f"{namespace}.json"
         if not place.exists():
-            return lambda: None
+            return None
         plan = json.loads(place.read_text())
         _append(self._folder / f"{namespace}.writes", what)
-        due = what in plan["kinds"] if "kinds" in plan else len(self.writes(namespace)) == plan["number"]
-        if not due or ("kinds" in plan and what in self.kills(namespace)):
-            return lambda: None
+        if "kinds" in plan:
+            due = what in plan["kinds"] and what not in self.kills(namespace)
+        else:
+            due = len(self.writes(namespace)) == plan["number"]
+        side: Side = plan["side"]
+        return side if due else None
 
-        def kill() -> None:
-            _append(self._folder / f"{namespace}.kills", what)
-            die()
-
-        if plan["side"] == "before":
-            kill()
-        return kill
+    def killed(self, namespace: str, what: str) -> None:
+        """Remember that this write was the last of a life."""
+        _append(self._folder / f"{namespace}.kills", what)
 
 
 def _append(place: Path, line: str) -> None:
