@@ -44,8 +44,14 @@ class Transition:
 
 
 def strategy_hash(spec: RolloutSpec) -> str:
-    """Names the rules that evidence is gathered under, steps and gates; 16 hex."""
-    rules = {"strategy": spec.strategy.to_wire(), "analysis": spec.analysis.to_wire()}
+    """Names the rules that evidence is gathered under, steps and gates; 16 hex.
+
+    Without defaults: a newer operator that knows a further field must not start running attempts over.
+    """
+    rules = {
+        name: part.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+        for name, part in (("strategy", spec.strategy), ("analysis", spec.analysis))
+    }
     return hashlib.sha256(rfc8785.dumps(rules)).hexdigest()[:16]
 
 

@@ -97,19 +97,45 @@ def read_route(manifest: Manifest) -> RouteState:
 
 
 def _acceptance(manifest: Manifest) -> tuple[bool, str]:
+    """Every parent that the route names must be accepted, by whoever answers for that parent."""
     generation = manifest["metadata"].get("generation", 0)
-    parents = (manifest.get("status") or {}).get("parents") or []
-    wanted = len(manifest.get("spec", {}).get("parentRefs") or [])
+    told = (manifest.get("status") or {}).get("parents") or []
+    wanted = manifest.get("spec", {}).get("parentRefs") or []
+    namespace = manifest["metadata"].get("namespace", "")
     accepted = 0
-    for parent in parents:
-        found = {c.get("type"): c for c in parent.get("conditions") or [] if isinstance(c, dict)}
-        relevant = [found.get("Accepted"), found.get("ResolvedRefs")]
-        current = [c for c in relevant if c and c.get("observedGeneration", 0) >= generation]
-        refused = next((c for c in current if c.get("status") != "True"), None)
-        if refused:
-            return False, f"{refused.get('reason', 'refused')}: {refused.get('message', '')}"[:512]
-        accepted += len(current) == len(relevant)
-    return wanted > 0 and accepted >= wanted, ""
+    for reference in wanted:
+        answers = [
+            _answer(parent, generation)
+            for parent in told
+            if _gateway(parent.get("parentRef") or {}, namespace) == _gateway(reference, namespace)
+        ]
+        if problem := next((problem for _, problem in answers if problem), ""):
+            return False, problem
+        accepted += any(yes for yes, _ in answers)
+    return bool(wanted) and accepted == len(wanted), ""
+
+
+def _gateway(reference: Manifest, namespace: str) -> tuple[str, str, str]:
+    """Namespace, name and listener that a parentRef means."""
+    return (
+        reference.get("namespace") or namespace,
+        reference.get("name", ""),
+        reference.get("sectionName") or "",
+    )
+
+
+def _answer(parent: Manifest, generation: int) -> tuple[bool, str]:
+    """Accepted and ResolvedRefs are True at `generation`; else what is refused, empty when not yet judged.
+
+    Other conditions are passed over: implementations add their own.
+    """
+    found = {c.get("type"): c for c in parent.get("conditions") or [] if isinstance(c, dict)}
+    relevant = [found.get("Accepted"), found.get("ResolvedRefs")]
+    current = [c for c in relevant if c and c.get("observedGeneration", 0) >= generation]
+    refused = next((c for c in current if c.get("status") != "True"), None)
+    if refused:
+        return False, f"{refused.get('reason', 'refused')}: {refused.get('message', '')}"[:512]
+    return len(current) == len(relevant), ""
 
 
 def shows(route: RouteState | None, desired: Manifest) -> bool:
