@@ -133,7 +133,10 @@ class KubernetesObjects:
             raise ValueError("a replace without metadata.resourceVersion would overwrite blindly")
         path = RESOURCES[manifest["kind"]].path(meta["namespace"], meta["name"], sub)
         verb = "update_status" if sub else "update"
-        response = await self._send(verb, "PUT", path, params={"fieldManager": FIELD_MANAGER}, body=manifest)
+        params = {"fieldManager": FIELD_MANAGER}
+        response = await self._send(verb, "PUT", path, params=params, body=manifest, missing_ok=True)
+        if response.status_code == 404:
+            raise Conflict(f"{manifest['kind']} {meta['name']} does not exist any more")
         return _with_kind(manifest["kind"], response.json())
 
     async def delete(self, kind: str, namespace: str, name: str, uid: str) -> None:
