@@ -73,7 +73,7 @@ def query(selection: Selection) -> str:
     names = "|".join(sorted(selection.families))
     return (
         f'{{__name__=~"{names}",namespace="{_quoted(selection.namespace)}",agent="{_quoted(selection.agent)}"}}'
-        f"[{max(1, math.ceil(selection.window * 1000))}ms]"
+        f"[{max(1, math.ceil(round(selection.window * 1000, 3)))}ms]"
     )
 
 
