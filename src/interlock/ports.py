@@ -26,7 +26,8 @@ class Objects(Protocol):
         """All objects of a kind, in one namespace or in all."""
 
     async def apply(self, manifest: Manifest) -> Manifest:
-        """Server-side apply as our field manager; a `metadata.resourceVersion` in it is a precondition."""
+        """Server-side apply as our field manager; a `metadata.resourceVersion` in it is a precondition on
+        what exists; an object that is gone is made again all the same."""
 
     async def create(self, manifest: Manifest) -> Manifest:
         """Create; Conflict when the name exists."""

@@ -47,9 +47,7 @@ class MemoryObjects:
         """Server-side apply: maps are merged, everything else is set."""
         existing = self._objects.get(_key(manifest))
         if existing is None:
-            if manifest["metadata"].get("resourceVersion"):
-                raise Conflict(f"{manifest['kind']} {manifest['metadata']['name']} does not exist any more")
-            return self._create(manifest)
+            return self._create(_without_version(manifest))
         self._check_version(existing, manifest, required=False)
         return self._store(existing, _merged(existing, _without_version(manifest)))
 

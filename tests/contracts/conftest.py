@@ -1,0 +1,92 @@
+"""Each contract runs twice: on the port in memory, and on the real thing."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from aiohttp import web
+
+from dev.cluster import Cluster
+from dev.cluster.control_plane import free_ports
+from interlock.adapters.prometheus import PrometheusMetrics
+from tests.cluster.prometheus import prometheus
+from tests.cluster.waiting import until
+from tests.contracts.stores import (
+    Exporter,
+    InMemory,
+    MetricStore,
+    ObjectStore,
+    OnApiServer,
+    Remembered,
+    Scraped,
+)
+
+
+@pytest.fixture(params=["memory", "API server"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[ObjectStore]:
+    """Objects, and a namespace of the test's own."""
+    if request.param == "memory":
+        yield InMemory("shop")
+        return
+    real = await _on_api_server(request)
+    yield real
+    await real.objects.close()
+
+
+@pytest.fixture
+async def api_server(request: pytest.FixtureRequest) -> AsyncIterator[OnApiServer]:
+    """For what the port in memory does not do: refuse."""
+    real = await _on_api_server(request)
+    yield real
+    await real.objects.close()
+
+
+async def _on_api_server(request: pytest.FixtureRequest) -> OnApiServer:
+    cluster: Cluster = request.getfixturevalue("control_plane")
+    return OnApiServer(cluster, request.getfixturevalue("namespace"))
+
+
+@pytest.fixture(params=["memory", "Prometheus"])
+def metric_store(request: pytest.FixtureRequest) -> MetricStore:
+    """Metrics; tests tell their series apart by the namespace."""
+    return Remembered() if request.param == "memory" else request.getfixturevalue("scraped")
+
+
+@pytest.fixture(scope="session")
+async def scraped(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scraped]:
+    """A real Prometheus behind an exporter that is told what to say."""
+    exporter, served, silent = Exporter(), *free_ports(2)
+    app = web.Application()
+    app.add_routes([web.get("/metrics", exporter.answer)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    program = prometheus(tmp_path_factory.mktemp("prometheus"), served, f"127.0.0.1:{runner.addresses[0][1]}")
+    address = f"http://127.0.0.1:{served}"
+    metrics, broken = PrometheusMetrics(address), PrometheusMetrics(f"http://127.0.0.1:{silent}")
+    program.start()
+    try:
+        await until(lambda: _ready(address), 30, "Prometheus to be ready", program.tail)
+        yield Scraped(metrics, broken, exporter, address)
+    finally:
+        program.stop()
+        await metrics.close()
+        await broken.close()
+        await runner.cleanup()
+
+
+async def _ready(address: str) -> bool:
+    async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
+        try:
+            return (await client.get("/-/ready")).is_success
+        except httpx.HTTPError:
+            return False
+
+
+@pytest.fixture
+def shop() -> str:
+    """A value of the label `namespace` that nobody else uses."""
+    return f"shop-{secrets.token_hex(4)}"

@@ -1,0 +1,83 @@
+"""What `ports.Metrics` promises, in memory and on a real Prometheus."""
+
+from __future__ import annotations
+
+import pytest
+
+from interlock.core.observation import Unreadable
+from interlock.ports import Samples, Selection
+from tests.contracts.stores import MetricStore
+
+TASKS = "ai_agent_tasks_total"
+STARTED = "ai_agent_tasks_started_total"
+
+
+def series(namespace: str, name: str = TASKS, **labels: str) -> dict[str, str]:
+    known = {"namespace": namespace, "agent": "triage", "pod": "a", "mode": "live", "job": "agents"}
+    return {"__name__": name, **known, "instance": "a:9090", **labels}
+
+
+async def read(store: MetricStore, namespace: str, at: float, window: float = 600) -> Samples:
+    found = await store.metrics.read(Selection(frozenset({TASKS, STARTED}), namespace, "triage", at, window))
+    assert isinstance(found, Samples), found
+    assert found.warnings == ()
+    return found
+
+
+async def test_samples_are_raw(metric_store: MetricStore, shop: str) -> None:
+    """As scraped: a counter that is born at 1, falls and rises is not smoothed, extrapolated or mended."""
+    values = [1.0, 5.0, 2.0, 2.0]
+    moments = [await metric_store.scrape((series(shop), value)) for value in values]
+    (found,) = (await read(metric_store, shop, moments[-1])).series
+    assert found.labels == series(shop)
+    assert found.points == tuple(zip(moments, values, strict=True))
+
+
+async def test_a_window_is_open_at_its_beginning_and_closed_at_its_end(
+    metric_store: MetricStore, shop: str
+) -> None:
+    moments = [await metric_store.scrape((series(shop), value)) for value in (1.0, 2.0, 3.0, 4.0)]
+    (found,) = (await read(metric_store, shop, moments[2], moments[2] - moments[0])).series
+    assert [value for _, value in found.points] == [2.0, 3.0]
+
+
+async def test_a_series_without_samples_in_the_window_is_absent(metric_store: MetricStore, shop: str) -> None:
+    early = await metric_store.scrape((series(shop, pod="a"), 1.0))
+    late = await metric_store.scrape((series(shop, pod="b"), 1.0))
+    found = await read(metric_store, shop, late, late - early)
+    assert [one.labels["pod"] for one in found.series] == ["b"]
+    assert (await read(metric_store, shop, early - 1, 1)).series == ()
+
+
+async def test_a_series_that_is_gone_keeps_what_it_had(metric_store: MetricStore, shop: str) -> None:
+    first = await metric_store.scrape((series(shop, pod="a"), 7.0), (series(shop, pod="b"), 1.0))
+    last = await metric_store.scrape((series(shop, pod="b"), 2.0))
+    found = {one.labels["pod"]: one.points for one in (await read(metric_store, shop, last)).series}
+    assert found == {"a": ((first, 7.0),), "b": ((first, 1.0), (last, 2.0))}
+
+
+async def test_only_what_was_selected_is_read(metric_store: MetricStore, shop: str) -> None:
+    mine = [series(shop), series(shop, STARTED), series(shop, mode="shadow")]
+    theirs = [
+        series(shop + "-2"),
+        series(shop, agent="billing"),
+        series(shop, "ai_agent_tasks_total_other"),
+        series(shop, "other"),
+    ]
+    last = await metric_store.scrape(*((labels, 1.0) for labels in (*theirs, *mine)))
+    found = [dict(one.labels) for one in (await read(metric_store, shop, last)).series]
+    assert sorted(found, key=str) == sorted(mine, key=str)
+
+
+@pytest.mark.parametrize("odd", ['quo"ted', "back\\slash", ".*", "two\nlines", 'a",agent="b'])
+async def test_names_are_compared_not_interpreted(metric_store: MetricStore, shop: str, odd: str) -> None:
+    last = await metric_store.scrape((series(shop), 1.0), (series(shop + odd), 2.0))
+    (found,) = (await read(metric_store, shop + odd, last)).series
+    assert found.labels["namespace"] == shop + odd
+    assert found.points == ((last, 2.0),)
+
+
+async def test_when_nobody_answers_that_is_said(metric_store: MetricStore) -> None:
+    found = await metric_store.broken.read(Selection(frozenset({TASKS}), "shop", "triage", 1000, 60))
+    assert isinstance(found, Unreadable)
+    assert found.reason
