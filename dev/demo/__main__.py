@@ -19,9 +19,8 @@ from rich.console import Console
 
 from dev.cluster.errors import ClusterError
 from dev.demo import operator_process, setting, story, summary
-from dev.demo.agent.catalogue import read_catalogue
 from dev.demo.chapters import SCRIPT, Told
-from dev.demo.data import DataError, catalogue_file
+from dev.demo.data import DataError
 from dev.demo.display import console_for, display_for, say_on
 from dev.demo.setting import Setting
 from dev.demo.story import Stuck, Terms
@@ -112,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
     hypotheses = {part.version: story.hypothesis(part.version) for part in SCRIPT}
     ending = list(summary.summary(told, hypotheses))
     if options.keep:
-        ending += ["", *summary.look_around(place, _question())]
+        ending += ["", *summary.look_around(place, story.answerable_question())]
     for line in ("", *ending):
         say(line)
     if not options.keep:
@@ -168,11 +167,6 @@ def _can_run(name: str) -> bool:
         print(error, file=sys.stderr)
         return False
     return True
-
-
-def _question() -> str:
-    """The first answerable question of the catalogue."""
-    return next(q.id for q in read_catalogue(catalogue_file()).questions if q.answerable)
 
 
 def _report(name: str) -> None:

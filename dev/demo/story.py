@@ -28,6 +28,7 @@ from interlock.model.rollout import Rollout
 
 _LOOK_EVERY = 0.5
 _FIRST_VERSION_SECONDS = 180.0
+_GATEWAY_SECONDS = 60.0
 _RECORD_SECONDS = 10.0
 _STRAGGLERS = 1.0
 """Seconds for the last answers to come in before a version's are counted up."""
@@ -63,7 +64,9 @@ async def play(place: Setting, terms: Terms, display: Display) -> Told:
                 f"{FIRST} does not serve after {_FIRST_VERSION_SECONDS:.0f} s: {scene.ready}; "
                 f"`kubectl -n {place.namespace} get pods` and `describe` show why"
             )
-        display.say(f"{FIRST} serves; {terms.rate:g} questions a second from now on, seed {terms.seed}")
+        late = await _until_answered(place)
+        display.say(f"{FIRST} serves; the gateway answered for it {late:.1f} s after the Rollout said so")
+        display.say(f"{terms.rate:g} questions a second from now on, seed {terms.seed}")
         asking = asyncio.create_task(load.run())
         scene.asking = asking
         played = await _chapters(scene, terms)
@@ -85,6 +88,30 @@ async def play(place: Setting, terms: Terms, display: Display) -> Told:
         sent=load.counts.sent,
         errors=dict(load.counts.errors),
     )
+
+
+async def _until_answered(place: Setting) -> float:
+    """Ask one question until it is answered through the gateway; seconds that it took.
+
+    A gateway accepts its first route a moment before it listens: that is no loss to be counted.
+    """
+    begun = time.monotonic()
+    question = {"question_id": answerable_question()}
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        while time.monotonic() - begun < _GATEWAY_SECONDS:
+            with suppress(httpx.HTTPError):
+                if (await client.post(place.url, headers={"host": place.host}, json=question)).is_success:
+                    return time.monotonic() - begun
+            await asyncio.sleep(0.1)
+    raise Stuck(
+        f"{place.host} is not answered by {place.cluster.gateway_url} after {_GATEWAY_SECONDS:.0f} s: "
+        f"`kubectl -n {place.namespace} describe httproute {setting.ROLLOUT}` says what the gateway thinks"
+    )
+
+
+def answerable_question() -> str:
+    """The id of the catalogue's first question that has a right tool."""
+    return next(q.id for q in read_catalogue(catalogue_file()).questions if q.answerable)
 
 
 async def _chapters(scene: _Scene, terms: Terms) -> tuple[Chapter, ...]:

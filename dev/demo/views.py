@@ -148,6 +148,8 @@ def plain_line(moment: Moment) -> str:
     parts = [f"{moment.seconds:6.1f} s  {seen.asked:<10} {seen.phase:<9} {seen.step:<14}"]
     parts.append(" ".join(f"{share.role} {share.percent} %" for share in seen.shares))
     parts += [_plain_gate(gate) for gate in seen.gates]
+    if seen.failed:
+        parts.append(f"{seen.failed} requests without an answer")
     if seen.note:
         parts.append(seen.note)
     return "  ".join(part for part in parts if part).rstrip()
@@ -165,4 +167,4 @@ def what_changed(moment: Moment) -> tuple[object, ...]:
     seen = view(moment)
     verdicts = tuple((gate.name, gate.verdict) for gate in seen.gates)
     percents = tuple(share.percent for share in seen.shares)
-    return seen.asked, seen.phase, seen.step, percents, verdicts, bool(moment.note)
+    return seen.asked, seen.phase, seen.step, percents, verdicts, seen.failed, bool(moment.note)

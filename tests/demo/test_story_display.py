@@ -95,6 +95,7 @@ def test_requests_without_an_answer_are_on_the_screen() -> None:
     seen = Moment(3.0, recording.look("triage-v2", "Canary"), answers={"triage-v1": Tally(right=9)}, failed=4)
 
     assert any(line.split() == ["no", "answer", "4"] for line in screen(seen))
+    assert plain_line(seen).endswith("4 requests without an answer")
 
 
 def test_a_look_that_may_be_old_says_so() -> None:

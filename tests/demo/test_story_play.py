@@ -121,6 +121,11 @@ class Played:
             return await asyncio.wait_for(play(self.place, Terms(seed=5, patience=patience), display), 30)
 
 
+async def at_once(_: Setting) -> float:
+    """A gateway that answers."""
+    return 0.0
+
+
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Played:
     world, asking = World(dict(AS_TOLD)), Asking()
@@ -128,6 +133,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Played:
     place = Setting(cluster=cast(Cluster, None), operator=operator)
     monkeypatch.setattr(story, "Reader", lambda _: cast(Reader, world))
     monkeypatch.setattr(story, "_load", lambda *_: cast(Load, asking))
+    monkeypatch.setattr(story, "_until_answered", at_once)
     monkeypatch.setattr(story, "_STRAGGLERS", 0.0)
     monkeypatch.setattr(story, "_LOOK_EVERY", 0.02)
     monkeypatch.setattr(story, "_RECORD_SECONDS", 0.1)
