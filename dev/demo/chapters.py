@@ -11,7 +11,7 @@ from typing import Any
 
 from dev.demo.agent.judge import Verdict
 from interlock.model.release import Entry, Outcome, Release, Stage
-from interlock.model.rollout import GateStatus
+from interlock.model.rolloutstatus import GateStatus
 
 
 class Fate(StrEnum):

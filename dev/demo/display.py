@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dev.demo.views import Moment, Share, View, gate_figures, plain_line, view, what_changed
-from interlock.model.rollout import GateStatus
+from interlock.model.rolloutstatus import GateStatus
 
 HEARTBEAT = 10.0
 """Seconds after which a plain line comes even when nothing has changed."""

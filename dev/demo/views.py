@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from dev.demo.chapters import Tally
 from dev.demo.reader import EventLine
-from interlock.model.rollout import GateStatus, Rollout
+from interlock.model.rollout import Rollout
+from interlock.model.rolloutstatus import GateStatus
 
 
 @dataclass(frozen=True, slots=True)

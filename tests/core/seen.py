@@ -23,7 +23,8 @@ from interlock.core.observation import (
 )
 from interlock.core.steps import desired_route, needed_workloads, strategy_hash
 from interlock.model.release import Outcome, Stage, VersionIdentity
-from interlock.model.rollout import Attempt, Rollout, RolloutStatus, StableVersion
+from interlock.model.rollout import Rollout
+from interlock.model.rolloutstatus import Attempt, RolloutStatus, StableVersion
 from tests.scenarios.objects import rollout as rollout_manifest
 from tests.scenarios.objects import template as template_manifest
 

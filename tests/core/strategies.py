@@ -13,11 +13,11 @@ from interlock.core import traffic
 from interlock.core.observation import NOTHING, Observation, RouteState, Target, Unreadable, Unusable
 from interlock.model.base import ApiModel
 from interlock.model.release import Entry, Outcome, Stage
-from interlock.model.rollout import (
+from interlock.model.rollout import Rollout
+from interlock.model.rolloutstatus import (
     Attempt,
     Draining,
     Quarantined,
-    Rollout,
     RolloutStatus,
     StableVersion,
     StepTime,

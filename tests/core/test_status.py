@@ -13,7 +13,7 @@ from interlock.core.decide import decide
 from interlock.core.observation import Observation, Unreadable, Unusable
 from interlock.core.status import unreadable
 from interlock.model.release import Stage
-from interlock.model.rollout import Quarantined, RolloutStatus
+from interlock.model.rolloutstatus import Quarantined, RolloutStatus
 from interlock.reasons import Reason
 from tests.core.seen import FAILING, LONG_AGO, NOW, V2, after, at_rest, gate, parsed, report, target, trying
 

@@ -15,7 +15,7 @@ from interlock.core.effects import RecordEntries, TellEvent, WriteRoute
 from interlock.core.observation import Observation, Unreadable, Unusable
 from interlock.core.steps import strategy_hash, waiting_for
 from interlock.model.release import Outcome, Release, Stage
-from interlock.model.rollout import MAX_DRAINING, MAX_QUARANTINE, Draining, Quarantined, RolloutStatus
+from interlock.model.rolloutstatus import MAX_DRAINING, MAX_QUARANTINE, Draining, Quarantined, RolloutStatus
 from interlock.reasons import Cause, Reason
 from tests.core.seen import (
     FAILING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from interlock.model.rollout import Attempt
+from interlock.model.rolloutstatus import Attempt
 
 Manifest = dict[str, Any]
 API_VERSION = "interlock.dev/v1alpha1"

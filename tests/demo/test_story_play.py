@@ -22,7 +22,8 @@ from dev.demo.reader import EventLine, Reader
 from dev.demo.setting import Setting
 from dev.demo.story import Stuck, Terms, play
 from interlock.model.release import Outcome, Release, Stage
-from interlock.model.rollout import Attempt, Rollout
+from interlock.model.rollout import Rollout
+from interlock.model.rolloutstatus import Attempt
 from tests.demo import recording
 
 PROMOTED, REVERTED = (Outcome.PROMOTED, "Healthy"), (Outcome.REVERTED, "Reverted")

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from interlock.core import labels
 from interlock.model.release import Outcome, Stage
-from interlock.model.rollout import Attempt, Rollout, RolloutStatus
+from interlock.model.rollout import Rollout
+from interlock.model.rolloutstatus import Attempt, RolloutStatus
 from interlock.ports import Objects
 
 Manifest = dict[str, Any]

@@ -18,7 +18,7 @@ from interlock.core.observation import (
 )
 from interlock.core.steps import ACTIVE, identity_of, needed_workloads
 from interlock.model.release import VersionIdentity
-from interlock.model.rollout import RolloutStatus
+from interlock.model.rolloutstatus import RolloutStatus
 
 
 @dataclass(frozen=True, slots=True)

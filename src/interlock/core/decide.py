@@ -15,7 +15,7 @@ from interlock.core.effects import Effect, WriteRoute
 from interlock.core.observation import NOTHING, Observation
 from interlock.core.steps import Transition, desired_route, is_applied, next_transition
 from interlock.model.release import Stage
-from interlock.model.rollout import Attempt, RolloutStatus, StepTime
+from interlock.model.rolloutstatus import Attempt, RolloutStatus, StepTime
 
 IDLE_POLL = timedelta(seconds=5)
 

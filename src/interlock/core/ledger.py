@@ -10,12 +10,12 @@ from interlock.core.observation import Manifest, Observation, Target
 from interlock.core.steps import Transition, quarantines, strategy_hash
 from interlock.model.base import API_VERSION
 from interlock.model.release import Entry, Header, Outcome, Release, Stage, VersionIdentity, release_name
-from interlock.model.rollout import (
+from interlock.model.rollout import Rollout
+from interlock.model.rolloutstatus import (
     MAX_QUARANTINE,
     Attempt,
     Draining,
     Quarantined,
-    Rollout,
     RolloutStatus,
     StableVersion,
     StepTime,

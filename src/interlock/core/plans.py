@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from interlock.analysis.plan import Compare, Events, Gate, Limit, Plan, PlannedStep, Side, StepTime
 from interlock.core.observation import Timing
-from interlock.model.rollout import Attempt, Rollout
 from interlock.model.rollout import Gate as GateSpec
+from interlock.model.rollout import Rollout
+from interlock.model.rolloutstatus import Attempt
 
 
 def plan_gate(spec: GateSpec) -> Gate:

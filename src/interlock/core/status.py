@@ -24,7 +24,8 @@ from interlock.core.workloads import is_available
 from interlock.model.base import format_time
 from interlock.model.conditions import Condition, ConditionStatus
 from interlock.model.release import Stage
-from interlock.model.rollout import MAX_QUARANTINE, Attempt, GateStatus, Rollout, RolloutStatus
+from interlock.model.rollout import Rollout
+from interlock.model.rolloutstatus import MAX_QUARANTINE, Attempt, GateStatus, RolloutStatus
 from interlock.reasons import Cause, ConditionType, Reason
 
 Verdictish = tuple[ConditionStatus, Reason, str]

@@ -16,15 +16,8 @@ from interlock.analysis.gates import EvidenceReport, Verdict
 from interlock.core import traffic, workloads
 from interlock.core.observation import NOTHING, Manifest, Observation, Target, Template, Unreadable, Unusable
 from interlock.model.release import Outcome, Stage, VersionIdentity
-from interlock.model.rollout import (
-    MAX_DRAINING,
-    MAX_QUARANTINE,
-    Attempt,
-    Rollout,
-    RolloutSpec,
-    RolloutStatus,
-    Step,
-)
+from interlock.model.rollout import Rollout, RolloutSpec, Step
+from interlock.model.rolloutstatus import MAX_DRAINING, MAX_QUARANTINE, Attempt, RolloutStatus
 from interlock.reasons import QUARANTINING, Cause
 
 ACTIVE = frozenset({Stage.PREPARING, Stage.RUNNING, Stage.SOAKING, Stage.REVERTING})

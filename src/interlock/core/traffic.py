@@ -8,7 +8,8 @@ from __future__ import annotations
 from interlock.core import labels
 from interlock.core.observation import Manifest, RouteState, WorkloadState
 from interlock.core.workloads import covers, owner_reference, shadow_name
-from interlock.model.rollout import Rollout, Step, TrafficStatus
+from interlock.model.rollout import Rollout, Step
+from interlock.model.rolloutstatus import TrafficStatus
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 ROUTE_API_VERSION = f"{GATEWAY_GROUP}/v1"

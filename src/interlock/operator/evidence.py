@@ -16,7 +16,8 @@ from interlock.analysis.gates import AttemptEvidence, EvidenceReport
 from interlock.core.observation import Timing, Unreadable
 from interlock.core.plans import plan_of, plan_problem, step_times
 from interlock.model.release import Stage
-from interlock.model.rollout import Attempt, Rollout
+from interlock.model.rollout import Rollout
+from interlock.model.rolloutstatus import Attempt
 from interlock.ports import Metrics, Selection
 
 log = logging.getLogger(__name__)

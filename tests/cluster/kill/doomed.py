@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from interlock.model.release import Stage
-from interlock.model.rollout import RolloutStatus
+from interlock.model.rolloutstatus import RolloutStatus
 from interlock.operator.app import serve
 from interlock.operator.settings import Settings, parse
 from interlock.operator.telemetry import log_as_json
