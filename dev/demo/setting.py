@@ -125,6 +125,7 @@ def strike(name: str) -> bool:
     if external and ours:
         local.attach(name).kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
         (instance.directory / _OURS).unlink(missing_ok=True)
+        progress.say("Interlock itself stays: kubectl delete -f manifests/install.yaml")
     elif ours or not local.status(name)["running"]:
         existed = instance.directory.exists()
         local.down(name)
