@@ -1,0 +1,155 @@
+"""A Rollout's status: where the attempt is, what serves, what drains, what stays back.
+
+Only the operator writes it; the rules here are what the API server holds even the operator to.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from interlock.model.base import (
+    ATOMIC,
+    ApiModel,
+    DnsLabel,
+    ObjectName,
+    Time,
+    WholePercent,
+    keyed,
+    rules,
+)
+from interlock.model.conditions import Condition
+from interlock.model.release import Entry, Outcome, Stage, VersionIdentity
+
+MAX_STEPS = 16
+MAX_GATES = 16
+MAX_QUARANTINE = 64
+MAX_DRAINING = 4
+
+
+class StableVersion(VersionIdentity):
+    """The version that is trusted, and since when."""
+
+    since: Time
+
+
+class StepTime(ApiModel):
+    """When a step's clock ran: evidence of the step is read from this span."""
+
+    index: Annotated[int, Field(ge=0, le=MAX_STEPS)]
+    started_time: Time
+    ended_time: Time | None = None
+
+
+class Attempt(ApiModel):
+    """One try to bring a version into service. Stored intent: effects are derived from it."""
+
+    number: Annotated[int, Field(ge=1)]
+    seq: Annotated[int, Field(ge=1)]
+    stage: Stage
+    step_index: Annotated[int, Field(ge=0, le=MAX_STEPS)] = 0
+    started_time: Time
+    stage_started_time: Time
+    walk_started_time: Time
+    traffic_started_time: Time | None = None
+    step_started_time: Time | None = None
+    outcome: Outcome | None = None
+    reason: Annotated[str, Field(max_length=64)]
+    message: Annotated[str, Field(max_length=512)] = ""
+    strategy_hash: Annotated[str, Field(max_length=16)]
+    step_times: Annotated[tuple[StepTime, ...], Field(max_length=MAX_STEPS, json_schema_extra=ATOMIC)] = ()
+    unrecorded: Annotated[tuple[Entry, ...], Field(max_length=8, json_schema_extra=ATOMIC)] = ()
+
+
+class TrafficStatus(ApiModel):
+    """The intended split of live requests, and the mirrored share; live shares sum to 0 or 100."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "self.stablePercent + self.candidatePercent in [0, 100]",
+                "must have `stablePercent` and `candidatePercent` that sum to 0 or 100",
+            )
+        )
+    )
+
+    stable_percent: WholePercent = 0
+    candidate_percent: WholePercent = 0
+    shadow_percent: WholePercent = 0
+
+
+class GateStatus(ApiModel):
+    """What a gate says now, with its evidence."""
+
+    name: DnsLabel
+    verdict: Annotated[str, Field(max_length=16)]
+    odds: Annotated[str, Field(max_length=32)] = ""
+    candidate: Annotated[str, Field(max_length=64)] = ""
+    stable: Annotated[str, Field(max_length=64)] = ""
+    message: Annotated[str, Field(max_length=512)] = ""
+
+
+class Draining(ApiModel):
+    """A workload without traffic whose conversations come to an end."""
+
+    workload: Annotated[str, Field(max_length=63)]
+    version: DnsLabel
+    release: ObjectName
+    since: Time
+    deadline: Time
+
+
+class Quarantined(ApiModel):
+    """Content that does not go out again by itself."""
+
+    digest: Annotated[str, Field(max_length=64)]
+    version: DnsLabel
+    attempt: Annotated[int, Field(ge=1)]
+    reason: Annotated[str, Field(max_length=64)]
+    message: Annotated[str, Field(max_length=512)] = ""
+    time: Time
+
+
+_ATTEMPT_RULES = rules(
+    # On the parent of `attempt`: where a field is removed, the rules inside it are skipped.
+    ("!has(oldSelf.attempt) || has(self.attempt)", "must keep `attempt` once there is one"),
+    (
+        "!has(oldSelf.attempt) || !has(self.attempt) || self.attempt.number >= oldSelf.attempt.number",
+        "must not lower `attempt.number`",
+    ),
+    (
+        (
+            "!has(oldSelf.attempt) || !has(self.attempt) || self.attempt.number != oldSelf.attempt.number || "
+            "self.attempt.seq - oldSelf.attempt.seq in [0, 1]"
+        ),
+        "must raise `attempt.seq` by at most 1 within an attempt, and never lower it",
+    ),
+)
+
+
+class RolloutStatus(ApiModel):
+    """What the operator did, sees and waits for."""
+
+    model_config = ConfigDict(json_schema_extra=_ATTEMPT_RULES)
+
+    observed_generation: int = -1
+    phase: Annotated[str, Field(max_length=32)] | None = None
+    step: Annotated[str, Field(max_length=8)] | None = None
+    weight: Annotated[str, Field(max_length=8)] | None = None
+    replicas: Annotated[int, Field(ge=0)] = 0
+    selector: Annotated[str, Field(max_length=256)] = ""
+    stable: StableVersion | None = None
+    candidate: VersionIdentity | None = None
+    attempt: Attempt | None = None
+    traffic: TrafficStatus | None = None
+    gates: Annotated[
+        tuple[GateStatus, ...], Field(max_length=MAX_GATES, json_schema_extra=keyed("name"))
+    ] = ()
+    draining: Annotated[
+        tuple[Draining, ...], Field(max_length=MAX_DRAINING, json_schema_extra=keyed("workload"))
+    ] = ()
+    quarantine: Annotated[
+        tuple[Quarantined, ...], Field(max_length=MAX_QUARANTINE, json_schema_extra=keyed("digest"))
+    ] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=keyed("type"))] = ()
