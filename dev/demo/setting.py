@@ -153,7 +153,7 @@ def _load(cluster: Cluster, archive: Path) -> None:
     context = cluster.kubectl("config", "current-context").stdout.strip()
     kind = shutil.which("kind")
     if kind is None or not context.startswith("kind-"):
-        progress.say(f"          load {archive} into the nodes of context {context} yourself, if you have not yet")
+        progress.say(f"          load {archive} into the nodes of {context} yourself, if not yet done")
         return
     command = [kind, "load", "image-archive", str(archive), "--name", context.removeprefix("kind-")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
