@@ -55,6 +55,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The whole matrix is another run, not a test that this one skips."""
+    if not config.getoption("--every-write"):
+        other = [item for item in items if item.get_closest_marker("every_write")]
+        items[:] = [item for item in items if item not in other]
+        config.hook.pytest_deselected(items=other)
+
+
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[Cluster]:
     """etcd, API server and controller manager with manifests/install.yaml applied and its policies in force.

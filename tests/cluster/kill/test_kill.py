@@ -94,14 +94,7 @@ async def test_26_killed_once_at_each_kind_of_write(new_story: NewStory, plans: 
     await asyncio.gather(*(tell(name, side) for name in STORIES for side in SIDES))
 
 
-@pytest.fixture
-def whole_matrix(request: pytest.FixtureRequest) -> None:
-    """Only when it is asked for."""
-    if not request.config.getoption("--every-write"):
-        pytest.skip("the whole matrix takes a quarter of an hour: make test-kill")
-
-
-@pytest.mark.usefixtures("whole_matrix")
+@pytest.mark.every_write
 @pytest.mark.parametrize("name", STORIES)
 async def test_26_killed_at_every_write(landscape: Landscape, plans: Plans, name: str) -> None:
     ready, told, _ = STORIES[name]
