@@ -91,8 +91,9 @@ class Reconciler:
         self._telemetry.show(seen, decision)
         self._say(rollout, decision)
         await self._perform(seen, decision.effects, started)
-        if decision.move is not None:
-            return timedelta(0)  # walk on as soon as this move is applied and recorded
+        recorded = any(isinstance(effect, RecordEntries) for effect in decision.effects)
+        if decision.move is not None or recorded:
+            return timedelta(0)  # walk on as soon as it is recorded: our own writes wake nobody
         return decision.wake
 
     async def _record(
