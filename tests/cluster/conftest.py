@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 
 import pytest
 
@@ -33,6 +33,7 @@ async def operator(landscape: Landscape) -> Operator:
     return await landscape.operate()
 
 
+FAILED = pytest.StashKey[bool]()
 NewStory = Callable[[], Awaitable[Story]]
 
 
@@ -46,7 +47,7 @@ async def new_story(landscape: Landscape, request: pytest.FixtureRequest) -> Asy
         return stories[-1]
 
     yield create
-    failed = getattr(request.node, "failed", False)
+    failed = request.node.stash.get(FAILED, False)
     try:
         for story in stories:
             if failed:
@@ -85,9 +86,10 @@ async def story(new_story: NewStory, operator: Operator) -> Story:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let fixtures know that their test failed."""
-    report: pytest.TestReport = yield
-    if call.when == "call" and report.failed:
-        item.failed = True  # type: ignore[attr-defined]
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or (call.when == "call" and report.failed)
     return report

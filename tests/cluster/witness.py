@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from interlock.core import labels
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
-from tests.cluster.api import EVENTS, GATEWAY, INTERLOCK, Api, Manifest, grouped
+from tests.cluster.api import EVENTS, GATEWAY, INTERLOCK, Api, Heard, Manifest, grouped
 from tests.scenarios.rules import backends, check_status
 
 KINDS = {
@@ -52,7 +52,7 @@ class Witness:
             for kind, path in KINDS.items():
                 group.create_task(self._api.follow(path, self._listener(kind)))
 
-    def _listener(self, kind: str):  # type: ignore[no-untyped-def]
+    def _listener(self, kind: str) -> Heard:
         async def heard(event: str, manifest: Manifest) -> None:
             if event == "RESET":
                 return

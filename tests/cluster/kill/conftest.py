@@ -18,4 +18,7 @@ async def plans(landscape: Landscape, tmp_path: Path) -> AsyncIterator[Plans]:
     operator = landscape.another(str(tmp_path), module="tests.cluster.kill.doomed")
     await operator.start()
     yield Plans(tmp_path)
-    await operator.stop()
+    ended = operator.program.ended
+    operator.program.kill()
+    await operator.close()
+    assert ended is None, f"a life ended with {ended}:\n{operator.program.tail()}"

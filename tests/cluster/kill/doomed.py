@@ -111,7 +111,6 @@ def main() -> int:
         life = os.fork()
         if life == 0:
             _live(settings, Plans(Path(plans)))
-        signal.signal(signal.SIGTERM, lambda number, _, life=life: os.kill(life, number))  # type: ignore[misc]
         _, ended = os.waitpid(life, 0)
         code = os.waitstatus_to_exitcode(ended)
         if code != -signal.SIGKILL:
