@@ -202,7 +202,9 @@ def attach(name: str = DEFAULT_NAME) -> Cluster:
     instance = Instance(name)
     record = instance.read("cluster.json")
     if not record:
-        raise ClusterError(f"There is no cluster {name}: start it with `python -m dev.cluster up {name}`")
+        raise ClusterError(
+            f"There is no cluster {name}: start it with `python -m dev.cluster up --name {name}`"
+        )
     return RunningCluster(instance, Access(**record))
 
 

@@ -41,7 +41,7 @@ def say(text: str) -> None:
 
 def _tick(what: str, started: float, finished: threading.Event) -> None:
     terminal = sys.stderr.isatty()
-    start_of_line, end_of_line, pause = ("\r", "", 1) if terminal else ("", "\n", 30)
+    start_of_line, end_of_line, pause = ("\r\033[K", "", 1) if terminal else ("", "\n", 30)
     while not finished.wait(pause):
         with _print_lock:
             line = f"{start_of_line}{time.monotonic() - started:7.1f} s  {what} …"

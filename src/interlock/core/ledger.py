@@ -190,17 +190,23 @@ def recording(seen: Observation, status: RolloutStatus) -> list[Effect]:
     rollout, release = seen.rollout, release_of(seen.rollout, attempt)
     header = _header(seen, status, attempt)
     # told first: once recorded, an entry is not missing any more and would never be told after a crash
-    effects: list[Effect] = [_event(f"{release}.{entry.seq}", entry) for entry in missing]
+    version = header.candidate.version if header else "the candidate"
+    effects: list[Effect] = [_event(f"{release}.{entry.seq}", entry, version) for entry in missing]
     if header is not None:
         effects.append(RecordEntries(release, rollout.metadata.namespace, header, missing))
     return effects
 
 
-def _event(name: str, entry: Entry) -> TellEvent:
-    """A decision is told by its cause; that the traffic has stopped afterwards, by that."""
+def _event(name: str, entry: Entry, version: str) -> TellEvent:
+    """A decision is told by its cause; that the traffic has stopped afterwards, by that.
+
+    In a list of events the reader does not know which version was tried: a warning names it.
+    """
     if entry.stage is Stage.DONE and entry.outcome is not Outcome.PROMOTED:
         return TellEvent(name, Cause.TRAFFIC_STOPPED, entry.message, warning=False)
-    return TellEvent(name, entry.reason, entry.message, warning=entry.reason in UNDESIRED)
+    if entry.reason in UNDESIRED:
+        return TellEvent(name, entry.reason, f"{version} is taken back: {entry.message}", warning=True)
+    return TellEvent(name, entry.reason, entry.message, warning=False)
 
 
 def _header(seen: Observation, status: RolloutStatus, attempt: Attempt) -> Header | None:

@@ -28,6 +28,11 @@ from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import MAX_QUARANTINE, Attempt, GateStatus, RolloutStatus
 from interlock.reasons import Cause, ConditionType, Reason
 
+_AT_REST = {
+    Reason.PROMOTED: "Healthy",
+    Reason.REVERTED: "Reverted",
+    Reason.ROUTE_NOT_ACCEPTED: "Full",  # promoted, on its way to all of the traffic
+}
 Verdictish = tuple[ConditionStatus, Reason, str]
 
 _PHASES = {
@@ -238,11 +243,7 @@ def _phase(seen: Observation, stalled: bool, reason: Reason) -> str:
             step = running_step(seen.rollout, attempt)
             return step.kind.capitalize() if step else "Preparing"
         return _PHASES[attempt.stage]
-    if reason is Reason.REVERTED:
-        return "Reverted"
-    if stalled:
-        return "Stalled"
-    return "Healthy" if current.stable and reason is Reason.PROMOTED else "Pending"
+    return _AT_REST.get(reason, "Stalled" if stalled else "Pending")
 
 
 def _step_name(seen: Observation, attempt: Attempt) -> str:

@@ -142,10 +142,13 @@ class Reconciler:
                 if isinstance(effect, WriteRoute):
                     self._telemetry.route_write.observe(time.perf_counter() - started)
             except InterlockError as error:
-                log.warning("%s", error, extra=about(seen.rollout, effect=type(effect).__name__))
                 failures.append(error)
         if failures:
-            raise next((e for e in failures if not isinstance(e, Conflict)), failures[0])
+            worst = next((e for e in failures if not isinstance(e, Conflict)), failures[0])
+            for other in failures:
+                if other is not worst:  # that one is logged by whoever retries the pass
+                    log.warning("%s", other, extra=about(seen.rollout))
+            raise worst
 
     async def _one(self, rollout: Rollout, effect: Effect) -> None:
         match effect:
