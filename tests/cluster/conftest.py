@@ -1,4 +1,4 @@
-"""One landscape a session, one namespace a story; a failure tells what the cluster looked like."""
+"""One landscape for the folder, one namespace a story; a failure tells what the cluster looked like."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.cluster.operator import Operator
 from tests.cluster.story import Story
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # no operator may run while other folders write status by hand
 async def landscape(
     control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Landscape]:
