@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 
@@ -55,7 +56,7 @@ def metric_store(request: pytest.FixtureRequest) -> MetricStore:
     return Remembered() if request.param == "memory" else request.getfixturevalue("scraped")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def scraped(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scraped]:
     """A real Prometheus behind an exporter that is told what to say."""
     exporter, served, silent = Exporter(), *free_ports(2)
@@ -76,6 +77,7 @@ async def scraped(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scr
         await metrics.close()
         await broken.close()
         await runner.cleanup()
+        await asyncio.sleep(0)  # one turn of the loop, in which the server's connections are really closed
 
 
 async def _ready(address: str) -> bool:
