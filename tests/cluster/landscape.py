@@ -65,7 +65,7 @@ class Landscape:
             self.prometheus.stop()
             for server in servers:
                 await server.cleanup()
-            await asyncio.sleep(0)  # one turn of the loop, in which the servers' connections are really closed
+            await asyncio.sleep(0)  # one turn of the loop: connections are closed in it
             await self.relay.close()
             await self.api.close()
 

@@ -77,7 +77,7 @@ async def scraped(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scr
         await metrics.close()
         await broken.close()
         await runner.cleanup()
-        await asyncio.sleep(0)  # one turn of the loop, in which the server's connections are really closed
+        await asyncio.sleep(0)  # one turn of the loop: connections are closed in it
 
 
 async def _ready(address: str) -> bool:
