@@ -14,6 +14,10 @@ class ConditionType(StrEnum):
     TRAFFIC_SHIFTED = "TrafficShifted"
     METRICS_AVAILABLE = "MetricsAvailable"
     IMMUTABLE_INTACT = "ImmutableIntact"
+    PAUSED = "Paused"
+    REVERT_BLOCKED = "RevertBlocked"
+    NEXT_QUEUED = "NextQueued"
+    ROLLBACK_READY = "RollbackReady"
 
 
 class Reason(StrEnum):
@@ -34,6 +38,18 @@ class Reason(StrEnum):
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
     CONTENT_UNCHANGED = "ContentUnchanged"
     CONTENT_CHANGED = "ContentChanged"
+    PAUSED = "Paused"
+    STEP_DEADLINE = "StepDeadline"
+    FIRST_VERSION_FAILING = "FirstVersionFailing"
+    AGENT_TAKEN = "AgentTaken"
+    FOREIGN_SERVICE = "ForeignServiceSelectsCandidate"
+    ROUTE_CONFLICT = "RouteConflict"
+    GATEWAY_LACKS_FEATURE = "GatewayLacksFeature"
+    STABLE_UNAVAILABLE = "StableUnavailable"
+    SOAK_GOES_FIRST = "SoakGoesFirst"
+    STABLE_IS_WARM = "StableIsWarm"
+    PROMOTED_BEFORE = "PromotedBefore"
+    NOTHING_BEFORE = "NothingBefore"
 
 
 class VersionReason(StrEnum):
@@ -50,15 +66,22 @@ class Cause(StrEnum):
 
     ATTEMPT_STARTED = "AttemptStarted"
     TEMPLATE_CHANGED = "TemplateChanged"
+    FAST_PATH_STARTED = "FastPathStarted"
     STEP_STARTED = "StepStarted"
     SOAK_STARTED = "SoakStarted"
     FIRST_VERSION_SERVING = "FirstVersionServing"
     SOAK_PASSED = "SoakPassed"
     STRATEGY_CHANGED = "StrategyChanged"
+    GATES_CHANGED = "GatesChanged"
     GATE_FAILED = "GateFailed"
     COMBINED_EVIDENCE = "CombinedEvidence"
+    ALERT_FIRING = "AlertFiring"
     CONTENT_CHANGED = "ContentChanged"
     CANDIDATE_GONE = "CandidateGone"
+    PROGRESS_DEADLINE = "ProgressDeadline"
+    STEP_DEADLINE = "StepDeadline"
+    STARVED = "Starved"
+    BLIND = "Blind"
     SUPERSEDED = "Superseded"
     ROLLED_BACK = "RolledBack"
     ROUTE_AT_ZERO = "RouteAtZero"
@@ -68,15 +91,22 @@ class Cause(StrEnum):
 MEANINGS: dict[Cause, str] = {
     Cause.ATTEMPT_STARTED: "a new version is prepared beside the one that serves",
     Cause.TEMPLATE_CHANGED: "the template Deployment changed; the same version walks all steps again",
+    Cause.FAST_PATH_STARTED: "a version that was promoted before goes straight to `full`, with its soak",
     Cause.STEP_STARTED: "the next step's weights were decided",
     Cause.SOAK_STARTED: "the candidate gets all traffic but the hold-out and is watched on",
     Cause.FIRST_VERSION_SERVING: "the first version is available and serves, compared with nothing",
     Cause.SOAK_PASSED: "the soak passed: the candidate is stable now",
-    Cause.STRATEGY_CHANGED: "steps or gates changed: traffic went to stable, steps start from the first",
+    Cause.STRATEGY_CHANGED: "steps changed: traffic went to stable, steps start from the first",
+    Cause.GATES_CHANGED: "gates changed: those start their evidence afresh, with a new error bound",
     Cause.GATE_FAILED: "a gate failed: the candidate is taken back",
     Cause.COMBINED_EVIDENCE: "no gate failed alone, all together did: the candidate is taken back",
+    Cause.ALERT_FIRING: "an alert that reverts is firing: the candidate is taken back",
     Cause.CONTENT_CHANGED: "the candidate's content is not what was tested: it is taken back",
     Cause.CANDIDATE_GONE: "the candidate AgentVersion was deleted or re-created: it is taken back",
+    Cause.PROGRESS_DEADLINE: "the candidate's pods did not become Available in time: it is taken off",
+    Cause.STEP_DEADLINE: "the step took longer than `stepDeadlineSeconds`: the candidate is taken off",
+    Cause.STARVED: "stable had tasks and the candidate none for too long: it is taken off",
+    Cause.BLIND: "nothing was known of the candidate for too long: it is taken off",
     Cause.SUPERSEDED: "`spec.versionRef` names another version: the running candidate is taken off",
     Cause.ROLLED_BACK: "`spec.versionRef` names the stable version again: the candidate is taken off",
     Cause.ROUTE_AT_ZERO: "the route gives the candidate weight 0: a revert whose record was lost is finished",
@@ -84,9 +114,20 @@ MEANINGS: dict[Cause, str] = {
 }
 
 QUARANTINING = frozenset(
-    {Cause.GATE_FAILED, Cause.COMBINED_EVIDENCE, Cause.CONTENT_CHANGED, Cause.ROUTE_AT_ZERO}
+    {
+        Cause.GATE_FAILED,
+        Cause.COMBINED_EVIDENCE,
+        Cause.ALERT_FIRING,
+        Cause.CONTENT_CHANGED,
+        Cause.ROUTE_AT_ZERO,
+    }
 )
 """After these the same content does not go out again by itself, however often Git syncs it."""
 
-UNDESIRED = QUARANTINING | {Cause.CANDIDATE_GONE}
+HELD_BACK = frozenset(
+    {Cause.CANDIDATE_GONE, Cause.PROGRESS_DEADLINE, Cause.STEP_DEADLINE, Cause.STARVED, Cause.BLIND}
+)
+"""After these the content is not quarantined, but the same release starts again only when it is changed."""
+
+UNDESIRED = QUARANTINING | HELD_BACK
 """Causes whose events are Warnings."""

@@ -38,14 +38,18 @@ def test_a_rollout_has_the_documented_defaults(api: Api) -> None:
     spec = api.create(rollout()).body["spec"]
     assert spec["replicas"] == 1
     assert spec["analysis"]["falseRevertPercent"] == "5"
+    assert spec["analysis"]["noData"] == {"holdAfterSeconds": 120, "revertAfterSeconds": 1800}
+    assert spec["strategy"]["onDeadline"] == "Hold"
+    assert "stepDeadlineSeconds" not in spec["strategy"]
     assert spec["onRevert"] == {"inFlight": "Drain", "drainDeadlineSeconds": 1800}
+    assert (spec["onFirstVersionFailure"], spec["historyLimit"], spec["paused"]) == ("KeepServing", 5, False)
 
 
 def test_list_items_are_stored_as_written(api: Api) -> None:
     """A GitOps tool compares list items as a whole: a default in one would be a difference for ever."""
     written = rollout()
     stored = api.create(written).body
-    assert stored["spec"]["strategy"] == written["spec"]["strategy"]
+    assert stored["spec"]["strategy"]["steps"] == written["spec"]["strategy"]["steps"]
     assert stored["spec"]["traffic"] == written["spec"]["traffic"]
     assert stored["spec"]["analysis"]["gates"] == written["spec"]["analysis"]["gates"]
 

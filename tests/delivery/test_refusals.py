@@ -71,7 +71,7 @@ BAD_ROLLOUTS: list[tuple[str, Any, str, str]] = [
     (GATES, [COMPARE, COMPARE], f"{GATES}[1]", "Duplicate value"),
     (GATES, [COMPARE | LIMIT], f"{GATES}[0]", "must have exactly one of `compare`, `limit`, `events`"),
     (GATES, [{"name": "a", "metric": "b"}], f"{GATES}[0]", "must have exactly one of `compare`"),
-    (f"{GATES}.0.metric", ..., f"{GATES}[0].metric", "Required value"),
+    (f"{GATES}.0.metric", ..., f"{GATES}[0]", "must have a `metric`, unless it is an `alert` gate"),
     (f"{GATES}.0.metric", "rate{x}", f"{GATES}[0].metric", "must consist of lower-case letters"),
     (f"{GATES}.0.compare.worseByPoints", "-1", f"{GATES}[0].compare.worseByPoints", 'from "0" to "100"'),
     (f"{GATES}.0.compare.worseByPoints", 1, f"{GATES}[0].compare.worseByPoints", "must be of type string"),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from interlock.analysis.gates import EvidenceReport
+from interlock.model.release import VersionIdentity
 from interlock.model.rollout import Rollout
+from interlock.model.rolloutstatus import Quarantined
+from interlock.reasons import Reason
 
 Manifest = dict[str, Any]
 
@@ -86,6 +90,38 @@ class Unreadable:
     reason: str
 
 
+class Holds(Enum):
+    """What an obstacle keeps from happening. Nothing ever keeps a revert from happening."""
+
+    START = "no attempt begins and a running one does not walk on"
+    ROUTE = "workloads are prepared, but no route is created and no attempt walks on"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Another object is in the way: Stalled until it is changed. The message names it and the remedy."""
+
+    reason: Reason
+    message: str
+    holds: Holds
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the Releases under a Rollout's name remember, of this Rollout or of an earlier one."""
+
+    attempts: int = 0
+    """Highest number of an attempt of this very Rollout (its uid); 0 without one."""
+    stable: VersionIdentity | None = None
+    """The version promoted last; None when none ever was."""
+    promoted: tuple[VersionIdentity, ...] = ()
+    """Versions promoted before that one, each once, newest first."""
+    quarantine: tuple[Quarantined, ...] = ()
+    """Content that was taken back for harm."""
+    problem: str = ""
+    """Why what serves cannot be known from the Releases; empty when it can."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One Rollout and all that its decision depends on."""
@@ -103,6 +139,14 @@ class Observation:
     """The last transition of the current attempt that its Release holds; 0 without a Release."""
     earlier_releases: bool = False
     """Releases that carry the Rollout's name exist (from an earlier life of it, if status is empty)."""
+    memory: Memory | None = None
+    """What they remember; None without Releases."""
+    baseline: Target | Unusable | None = None
+    """The AgentVersion of the version that `memory` names as stable; looked up only when status is empty."""
+    obstacles: tuple[Obstacle, ...] = ()
+    """Other objects that are in the way, gravest first."""
+    firing: str = ""
+    """While an attempt is prepared: the alert that would take it back at once; empty without one."""
     evidence: EvidenceReport | Unreadable | None = None
     conversations: Mapping[str, float | None] = field(default_factory=dict)
     """Open conversations by draining workload; None when not known."""

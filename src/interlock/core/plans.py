@@ -12,6 +12,8 @@ from interlock.model.rolloutstatus import Attempt
 def plan_gate(spec: GateSpec) -> Gate:
     """A gate of the API as the analysis judges it. Raises ValueError when metric and test do not fit."""
     test: Compare | Limit | Events
+    if spec.metric is None:
+        raise ValueError("alert gates are not judged by this version: remove the gate")
     if spec.compare:
         test = Compare(float(spec.compare.worse_by_points) / 100)
     elif spec.limit:
@@ -19,7 +21,13 @@ def plan_gate(spec: GateSpec) -> Gate:
     else:
         test = Events(spec.events.max if spec.events else 0)
     safety = isinstance(test, Events) or "violation" in spec.metric
-    return Gate(spec.name, spec.metric, test, safety=safety)
+    return Gate(
+        spec.name,
+        spec.metric,
+        test,
+        weight=spec.weight,
+        safety=safety if spec.safety is None else spec.safety,
+    )
 
 
 def plan_problem(rollout: Rollout) -> str:

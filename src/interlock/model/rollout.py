@@ -5,10 +5,11 @@ Only `status` is the operator's.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from interlock.model.base import (
     API_VERSION,
@@ -118,6 +119,8 @@ class Shadow(ApiModel):
 
     percent: Annotated[int, Field(ge=1, le=100)]
     """Share of live requests that is mirrored."""
+    replicas: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Pods of the shadow workload; as many as the mirrored share needs when absent."""
 
 
 class Canary(ApiModel):
@@ -125,6 +128,8 @@ class Canary(ApiModel):
 
     percent: Annotated[int, Field(ge=1, le=99)]
     """Share of live requests that the candidate answers."""
+    replicas: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Pods of the candidate during this step, at most `replicas` of the Rollout; all of them when absent."""
 
 
 class Full(ApiModel):
@@ -173,6 +178,20 @@ class Step(ApiModel):
 class Strategy(ApiModel):
     """How a version gets from no traffic to all of it."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                (
+                    "!has(self.stepDeadlineSeconds) || self.steps.all(s, "
+                    "(!has(s.minDurationSeconds) || s.minDurationSeconds < self.stepDeadlineSeconds) && "
+                    "(!has(s.full) || !has(s.full.soakSeconds) || "
+                    "s.full.soakSeconds < self.stepDeadlineSeconds))"
+                ),
+                "must have a `stepDeadlineSeconds` above every `minDurationSeconds` and `soakSeconds`",
+            )
+        )
+    )
+
     steps: Annotated[
         tuple[Step, ...],
         Field(
@@ -204,6 +223,10 @@ class Strategy(ApiModel):
         ),
     ]
     """Shadows, then canaries of rising share, then exactly one `full`."""
+    step_deadline_seconds: Annotated[int, Field(ge=1, le=31_536_000)] | None = None
+    """How long a step may take, counted from its clock's start; no deadline when absent."""
+    on_deadline: Literal["Hold", "Revert"] = "Hold"
+    """What happens then: `Hold` keeps the weights and says so, `Revert` takes the candidate off."""
 
 
 class CompareGate(ApiModel):
@@ -226,24 +249,71 @@ class EventsGate(ApiModel):
     max: Annotated[int, Field(ge=0, le=1_000_000)] = 0
 
 
+_LABEL_NAME = "^[a-zA-Z_][a-zA-Z0-9_]*$"
+"""Of Prometheus. Judged by the operator: keys have no bound that CEL could count on for its cost."""
+
+
+def _are_label_names(labels: dict[str, str]) -> dict[str, str]:
+    for name in labels:
+        if not re.match(_LABEL_NAME, name):
+            raise ValueError("must have label names of Prometheus as keys: letters, digits and `_`")
+    return labels
+
+
+class AlertGate(ApiModel):
+    """Fails while an alert fires that carries the namespace, the agent and these labels.
+
+    An alert with a `version` label counts only if that names the candidate.
+    """
+
+    match_labels: Annotated[
+        dict[str, Annotated[str, Field(max_length=256)]],
+        AfterValidator(_are_label_names),
+        Field(
+            min_length=1,
+            max_length=8,
+            json_schema_extra=rules(
+                (
+                    "!('namespace' in self) && !('agent' in self) && !('alertstate' in self)",
+                    "must not name `namespace`, `agent` or `alertstate`: they are always asked for",
+                ),
+            ),
+        ),
+    ]
+    """Labels that the alert must carry, with these values."""
+
+
 class Gate(ApiModel):
-    """Exactly one of `compare`, `limit`, `events`, on one metric."""
+    """Exactly one of `compare`, `limit`, `events`, each on one metric, or `alert`."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                "[has(self.compare), has(self.limit), has(self.events)].filter(k, k).size() == 1",
-                "must have exactly one of `compare`, `limit`, `events`",
-            )
+                (
+                    "[has(self.compare), has(self.limit), has(self.events), has(self.alert)]"
+                    ".filter(k, k).size() == 1"
+                ),
+                "must have exactly one of `compare`, `limit`, `events`, `alert`",
+            ),
+            (
+                "has(self.metric) != has(self.alert)",
+                "must have a `metric`, unless it is an `alert` gate, which has none",
+            ),
         )
     )
 
     name: ItemName
-    metric: ItemName
-    """Name of a built-in metric."""
+    metric: ItemName | None = None
+    """Name of a built-in metric; not for `alert`."""
     compare: CompareGate | None = None
     limit: LimitGate | None = None
     events: EventsGate | None = None
+    alert: AlertGate | None = None
+    safety: bool | None = None
+    """Whether the gate takes the candidate back even when the stable version has no ready endpoint; true for
+    `events`, `alert` and metrics of violations when absent."""
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    """The gate's share in the merged evidence."""
 
 
 _BOUND = rules(
@@ -252,6 +322,28 @@ _BOUND = rules(
         "must be above 0 and below 100: without any error nothing could ever be decided",
     )
 )
+
+
+class NoDataRule(ApiModel):
+    """What silence means: the candidate is held, and taken off when it lasts. No traffic is no silence."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                # a schema default is checked before the defaults inside it are filled in
+                (
+                    "!has(self.holdAfterSeconds) || !has(self.revertAfterSeconds) || "
+                    "self.holdAfterSeconds <= self.revertAfterSeconds"
+                ),
+                "must have a `holdAfterSeconds` that is not above `revertAfterSeconds`",
+            )
+        )
+    )
+
+    hold_after_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
+    """Without data for so long, nothing advances and the condition says so."""
+    revert_after_seconds: Annotated[int, Field(ge=1, le=604_800)] = 1800
+    """Without data for so long, the candidate is taken off; its content is not quarantined."""
 
 
 class Analysis(ApiModel):
@@ -266,6 +358,7 @@ class Analysis(ApiModel):
         Field(max_length=MAX_GATES, json_schema_extra=keyed("name")),
     ] = ()
     """What must hold; without gates nothing but availability turns a release back."""
+    no_data: NoDataRule = NoDataRule()
 
     @property
     def alpha(self) -> float:
@@ -294,6 +387,13 @@ class RolloutSpec(ApiModel):
     strategy: Strategy
     analysis: Analysis = Analysis()
     on_revert: OnRevert = OnRevert()
+    on_first_version_failure: Literal["KeepServing", "CloseRoute"] = "KeepServing"
+    """What to do when the first version, with nothing to go back to, stops being available: keep the route as
+    it is, or take every backend off it until the version is available again."""
+    history_limit: Annotated[int, Field(ge=0, le=64)] = 5
+    """How many versions that were promoted earlier may be gone back to without walking the steps."""
+    paused: bool = False
+    """Keep the weights and stop the clocks; a revert still works."""
 
 
 class RolloutMeta(ApiModel):

@@ -42,6 +42,23 @@ class StepTime(ApiModel):
     ended_time: Time | None = None
 
 
+class GateStart(ApiModel):
+    """Since when a gate, as it is written now, gathers evidence in this attempt."""
+
+    name: DnsLabel
+    hash: Annotated[str, Field(max_length=16)]
+    """Names the gate's rules: an edited gate has another one."""
+    since: Time
+
+
+class NoData(ApiModel):
+    """Why nothing can be said about the candidate at present, and since when."""
+
+    kind: Annotated[str, Field(max_length=16)]
+    """Idle (no traffic at all), Starved (none for the candidate) or Blind (no samples)."""
+    since: Time
+
+
 class Attempt(ApiModel):
     """One try to bring a version into service. Stored intent: effects are derived from it."""
 
@@ -60,6 +77,20 @@ class Attempt(ApiModel):
     strategy_hash: Annotated[str, Field(max_length=16)]
     step_times: Annotated[tuple[StepTime, ...], Field(max_length=MAX_STEPS, json_schema_extra=ATOMIC)] = ()
     unrecorded: Annotated[tuple[Entry, ...], Field(max_length=8, json_schema_extra=ATOMIC)] = ()
+    gate_starts: Annotated[
+        tuple[GateStart, ...], Field(max_length=MAX_GATES, json_schema_extra=keyed("name"))
+    ] = ()
+    start_replicas: Annotated[int, Field(ge=0)] | None = None
+    """Pods of stable when the attempt began: while two versions are up it is never smaller."""
+    sized_step: Annotated[int, Field(ge=0, le=MAX_STEPS)] | None = None
+    """The candidate has been asked to have the size of this step, before any weight of it moves."""
+    fast_path: bool | None = None
+    """The version was promoted before: straight to `full`, with its soak."""
+    clock_stopped_time: Time | None = None
+    """Since when the step's clock stands still: paused, or no traffic at all."""
+    clock_stopped_seconds: Annotated[int, Field(ge=0)] | None = None
+    """How long the clock of the present step stood still before that."""
+    no_data: NoData | None = None
 
 
 class TrafficStatus(ApiModel):
