@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.core.memory import prunable, remember
@@ -278,6 +278,7 @@ MOVES = st.sampled_from([PROMOTED, REVERTED, TAKEN_OFF, RUNNING, REVERTED[:-1]])
 LIVES = st.lists(st.tuples(MOVES, st.integers(1, 5), st.booleans()), max_size=12)
 
 
+@settings(deadline=None)
 @given(lives=LIVES, keep=st.integers(0, 12))
 def test_pruning_never_changes_who_is_stable_or_what_stays_back(
     lives: list[tuple[list[tuple[str, str]], int, bool]], keep: int
