@@ -68,7 +68,22 @@ def prunable(releases: Iterable[Manifest], keep: int = KEPT_RELEASES) -> list[Ma
         and (release.header.candidate.digest, release.last.time) not in held
     ]
     free.sort(key=lambda release: not _is_promoted(release))  # stable: oldest first within each
-    return [manifests[r.metadata.name, r.metadata.uid] for r in free[:surplus]]
+    gone: list[Release] = []
+    while len(gone) < surplus and (chosen := _first_free(free, told)):
+        for releases_left in (free, told):
+            releases_left.remove(chosen)
+        gone.append(chosen)
+    return [manifests[release.metadata.name, release.metadata.uid] for release in gone]
+
+
+def _first_free(free: list[Release], left: list[Release]) -> Release | None:
+    """A promotion that took content out of quarantine outlives the Release that had put it there."""
+
+    def absolves(release: Release) -> bool:
+        digest, before = release.header.candidate.digest, left[: left.index(release)]
+        return any(r.header.candidate.digest == digest and _taken_back(r) for r in before)
+
+    return next((r for r in free if not (_is_promoted(r) and absolves(r))), None)
 
 
 # ------------------------------------------------------------------ reading
