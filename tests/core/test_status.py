@@ -91,7 +91,7 @@ def test_each_row_of_the_table(situation: str) -> None:
 def test_a_route_of_somebody_else_is_named() -> None:
     seen = at_rest()
     assert seen.route is not None
-    theirs = {**seen.route.manifest, "metadata": {**seen.route.manifest["metadata"], "ownerReferences": []}}
+    theirs = {**seen.route.manifest, "metadata": {"name": "triage", "namespace": "shop"}}
     status = decide(replace(seen, route=replace(seen.route, manifest=theirs)), NOW).status
     assert conditions(status)["Stalled"] == "True/NameTaken"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from interlock.core import workloads
+from interlock.core import adoption, workloads
 from interlock.core.effects import ApplyChild, DeleteChild, Effect
 from interlock.core.observation import (
     NOTHING,
@@ -18,6 +18,7 @@ from interlock.core.observation import (
 )
 from interlock.core.steps import ACTIVE, identity_of, needed_workloads
 from interlock.model.release import VersionIdentity
+from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import RolloutStatus
 
 
@@ -88,7 +89,7 @@ def deleted(seen: Observation, status: RolloutStatus) -> list[Effect]:
     effects: list[Effect] = []
     for name, state in seen.workloads.items():
         if name not in keep and name not in named:
-            effects += _delete_all(state)
+            effects += _delete_all(seen.rollout, state)
     return effects
 
 
@@ -109,8 +110,11 @@ def _named_by(route: RouteState | None) -> set[str]:
     return set(route.weights) | ({route.mirror[0]} if route.mirror else set())
 
 
-def _delete_all(state: WorkloadState) -> Iterator[Effect]:
+def _delete_all(rollout: Rollout, state: WorkloadState) -> Iterator[Effect]:
+    """Never what is not adopted yet: the apply that adopts comes first."""
     for manifest in (state.deployment, state.service, state.config):
-        if manifest is not None and "deletionTimestamp" not in manifest["metadata"]:
+        if manifest is None or not adoption.is_owned(rollout, manifest):
+            continue
+        if "deletionTimestamp" not in manifest["metadata"]:
             meta = manifest["metadata"]
             yield DeleteChild(manifest["kind"], meta["namespace"], meta["name"], meta["uid"])

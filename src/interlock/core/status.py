@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from interlock.analysis.gates import EvidenceReport
-from interlock.core import labels, traffic
+from interlock.core import adoption, labels, traffic
 from interlock.core.observation import NOTHING, Manifest, Observation, Unusable
 from interlock.core.steps import (
     ACTIVE,
@@ -43,9 +43,8 @@ _PHASES = {
 
 
 def is_ours(rollout: Rollout, manifest: Manifest) -> bool:
-    """Does the object carry an owner reference to this very Rollout?"""
-    owners = manifest["metadata"].get("ownerReferences") or []
-    return any(owner.get("uid") == rollout.metadata.uid for owner in owners)
+    """Is the object this very Rollout's, or an orphan that it adopts?"""
+    return adoption.belongs(rollout, manifest)
 
 
 def describe(seen: Observation, before: RolloutStatus, now: datetime) -> RolloutStatus:

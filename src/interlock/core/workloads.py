@@ -39,7 +39,12 @@ def template_of(deployment: Manifest) -> Template:
     pod_meta = kept["template"].setdefault("metadata", {})
     pod_meta.pop("creationTimestamp", None)
     pod_meta["labels"] = {k: v for k, v in (pod_meta.get("labels") or {}).items() if k not in own_keys}
-    return Template(meta["name"], kept, hashlib.sha256(rfc8785.dumps(kept)).hexdigest()[:10])
+    return Template(meta["name"], kept, template_hash(kept))
+
+
+def template_hash(spec: Manifest) -> str:
+    """Names what a clone takes over of the template; 10 hex."""
+    return hashlib.sha256(rfc8785.dumps(spec)).hexdigest()[:10]
 
 
 def workload_name(rollout: str, target: Target, template: Template) -> str:

@@ -1,0 +1,84 @@
+"""Which objects are a Rollout's: those it owns, and those that `--cascade=orphan` left for it. Pure.
+
+An orphan is adopted by the server-side apply that would make it, and only under the name of a version that is
+known. Never adopts what another object owns; what was not adopted is never deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from interlock.core import labels
+from interlock.core.observation import Manifest, Target
+from interlock.core.workloads import SHADOW_SUFFIX, stored_template, template_hash, workload_name
+from interlock.model.release import VersionIdentity
+from interlock.model.rollout import Rollout
+
+
+def is_owned(rollout: Rollout, manifest: Manifest) -> bool:
+    """Does the object carry an owner reference to this very Rollout?"""
+    return any(owner.get("uid") == rollout.metadata.uid for owner in _owners(manifest))
+
+
+def belongs(rollout: Rollout, manifest: Manifest, known: Iterable[VersionIdentity] = ()) -> bool:
+    """Is the object the Rollout's, or may it become so? A ConfigMap only as that of a version in `known`."""
+    return is_owned(rollout, manifest) or adoptable(rollout, manifest, known)
+
+
+def adoptable(rollout: Rollout, manifest: Manifest, known: Iterable[VersionIdentity] = ()) -> bool:
+    """Was the object made for a Rollout of this name and agent, and does nobody own it now?"""
+    meta = manifest["metadata"]
+    marks = meta.get("labels") or {}
+    if _owners(manifest) or "deletionTimestamp" in meta:
+        return False
+    if (marks.get(labels.ROLLOUT), marks.get(labels.AGENT)) != (rollout.metadata.name, rollout.spec.agent):
+        return False
+    match manifest.get("kind"):
+        case "HTTPRoute":
+            return bool(meta["name"] == rollout.metadata.name)
+        case "ConfigMap":
+            rendered = marks.get(labels.RENDERED) == "true"
+            return rendered and any(_renders(manifest, rollout, version) for version in known)
+        case "Deployment" | "Service" as kind:
+            selector = _SELECTOR[kind](manifest.get("spec") or {})
+            return bool(marks.get(labels.WORKLOAD) == meta["name"]) and selector == {
+                labels.WORKLOAD: meta["name"]
+            }
+        case _:
+            return False
+
+
+_SELECTOR: dict[str, Callable[[Manifest], object]] = {
+    "Deployment": lambda spec: (spec.get("selector") or {}).get("matchLabels"),
+    "Service": lambda spec: spec.get("selector"),
+}
+
+
+def workload_of(manifest: Manifest) -> str:
+    """The live workload that an object of ours is part of, by its name; a shadow's is that beside it."""
+    return str(manifest["metadata"]["name"]).removesuffix(SHADOW_SUFFIX)
+
+
+def _owners(manifest: Manifest) -> list[Manifest]:
+    return manifest["metadata"].get("ownerReferences") or []
+
+
+def _renders(config: Manifest, rollout: Rollout, version: VersionIdentity) -> bool:
+    """Does the ConfigMap hold this very version, unchangeable, and a template that gives it this name?
+
+    What a running version lives on is then what was tested: pods are made from the template in it.
+    """
+    document = (config.get("data") or {}).get(labels.DOCUMENT_KEY)
+    if config["metadata"]["name"] != version.workload or config.get("immutable") is not True:
+        return False
+    if not isinstance(document, str) or hashlib.sha256(document.encode()).hexdigest() != version.digest:
+        return False
+    try:
+        stored = stored_template(config)
+        template = replace(stored, hash=template_hash(stored.spec))
+    except (KeyError, TypeError, ValueError):
+        return False
+    target = Target(version.version, version.uid, version.digest, document)
+    return workload_name(rollout.metadata.name, target, template) == version.workload
