@@ -9,7 +9,7 @@ the API alone, ready in seconds; ``external`` is any cluster you have.
     cluster.down()
 """
 
-from dev.cluster.clusters import DEFAULT_NAME, Cluster, Kind, attach, down, status, up
+from dev.cluster.clusters import DEFAULT_NAME, Cluster, Gateway, Kind, attach, down, status, up
 from dev.cluster.errors import ClusterError
 
-__all__ = ["DEFAULT_NAME", "Cluster", "ClusterError", "Kind", "attach", "down", "status", "up"]
+__all__ = ["DEFAULT_NAME", "Cluster", "ClusterError", "Gateway", "Kind", "attach", "down", "status", "up"]

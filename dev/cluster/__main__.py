@@ -1,4 +1,4 @@
-"""The command line: ``python -m dev.cluster build | up | down | status | env | exec | load-image``."""
+"""The command line: ``python -m dev.cluster build | up | add | down | status | env | exec | load-image``."""
 
 from __future__ import annotations
 
@@ -48,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
         ("env", _env, 'print settings for a shell: eval "$(python -m dev.cluster env)"'),
     ):
         commands.add_parser(name, help=text).set_defaults(run=run)
+
+    add = commands.add_parser("add", help="give a running node more than it starts with")
+    add.add_argument("what", choices=("contour", "metrics-server"))
+    add.set_defaults(run=_add)
 
     run_inside = commands.add_parser(
         "exec", help="run a command with the cluster's settings, inside a node's network"
@@ -104,6 +108,18 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _env(arguments: argparse.Namespace) -> int:
     return _print_settings(clusters.attach(arguments.name))
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    cluster = clusters.attach(arguments.name)
+    started = time.monotonic()
+    if arguments.what == "contour":
+        gateway = cluster.add_gateway("contour")
+        print(f"export CONTOUR_URL='{gateway.url}'")
+    else:
+        cluster.add_metrics_server()
+    say(f"{time.monotonic() - started:7.1f} s  {arguments.what} is ready")
+    return 0
 
 
 def _exec(arguments: argparse.Namespace) -> int:

@@ -21,14 +21,16 @@ from dev.cluster.toolchain import module_directory
 
 _MANIFESTS = Path(__file__).parent / "manifests"
 _CHART = "charts/gateway-helm"
-_GATEWAY = "/apis/gateway.networking.k8s.io/v1/namespaces/gateways/gateways/public"
 _PLACEHOLDERS = {
     "COREDNS_IMAGE": versions.COREDNS_IMAGE,
     "ENVOY_IMAGE": versions.ENVOY_IMAGE,
     "ENVOY_GATEWAY_IMAGE": versions.ENVOY_GATEWAY_IMAGE,
     "PROMETHEUS_IMAGE": versions.PROMETHEUS_IMAGE,
+    "CONTOUR_IMAGE": versions.CONTOUR_IMAGE,
+    "METRICS_SERVER_IMAGE": versions.METRICS_SERVER_IMAGE,
     "DNS_ADDRESS": node_config.DNS_ADDRESS,
     "GATEWAY_ADDRESS": node_config.GATEWAY_ADDRESS,
+    "SECOND_GATEWAY_ADDRESS": node_config.SECOND_GATEWAY_ADDRESS,
     "PROMETHEUS_ADDRESS": node_config.PROMETHEUS_ADDRESS,
 }
 
@@ -39,12 +41,7 @@ def install(api: Api, kubeconfig: Path) -> None:
         crds.install(api, crds.gateway_api())
         crds.install(api, gateway_definitions())
     with step("DNS, gateway and Prometheus created"):
-        manifests = "\n---\n".join(manifest(name) for name in ("coredns", "gateway", "prometheus"))
-        _run(
-            [build.program(versions.KUBENODE), "kubectl", "apply", "--server-side", "-f", "-"],
-            kubeconfig,
-            manifests,
-        )
+        apply("coredns", "gateway", "prometheus", kubeconfig=kubeconfig)
     with step("Envoy Gateway installed by Helm"):
         values = ["--values", "-", "--set", "crds.enabled=false", "--timeout", "2m"]
         command = [build.program(versions.HELM_PROGRAM), "install", "eg", str(gateway_chart()), *values]
@@ -54,11 +51,23 @@ def install(api: Api, kubeconfig: Path) -> None:
 def wait_ready(api: Api, prometheus_url: str) -> None:
     """Wait until the gateway is programmed and Prometheus answers."""
     with step("gateway programmed"):
-        wait_until(
-            "the Gateway gateways/public to be programmed", lambda: _programmed(api.get(_GATEWAY)), 180
-        )
+        wait_programmed(api, "gateways", "public")
     with step("Prometheus ready"):
         wait_until("Prometheus", lambda: _answers(f"{prometheus_url}/-/ready"), 120)
+
+
+def apply(*names: str, kubeconfig: Path) -> None:
+    """Apply manifests of this folder."""
+    together = "\n---\n".join(manifest(name) for name in names)
+    kubectl = [build.program(versions.KUBENODE), "kubectl"]
+    _run([*kubectl, "apply", "--server-side", "-f", "-"], kubeconfig, together)
+
+
+def wait_programmed(api: Api, namespace: str, name: str) -> None:
+    """Wait until a Gateway's controller says that it is set up."""
+    place = f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/gateways/{name}"
+    what = f"the Gateway {namespace}/{name} to be programmed"
+    wait_until(what, lambda: _programmed(api.get(place)), 180)
 
 
 def manifest(name: str) -> str:

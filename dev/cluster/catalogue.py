@@ -42,6 +42,17 @@ def node_images() -> list[Path]:
     ]
 
 
+def contour_image() -> Path:
+    """The second gateway's control plane; its data plane is ``envoy_image``."""
+    return static_image("contour", versions.CONTOUR_IMAGE, build.program(versions.CONTOUR_PROGRAM))
+
+
+def metrics_server_image() -> Path:
+    """What reads CPU and memory of pods from the kubelet."""
+    program = build.program(versions.METRICS_SERVER_PROGRAM)
+    return static_image("metrics-server", versions.METRICS_SERVER_IMAGE, program)
+
+
 def pause_image() -> Path:
     """The process that holds a pod's namespaces: catatonit does what upstream's pause does."""
     program = debs.unpacked("runtime", versions.RUNTIME_PACKAGES) / "usr" / "bin" / "catatonit"

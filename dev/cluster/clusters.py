@@ -18,8 +18,21 @@ from dev.cluster.instance import Instance
 Kind = Literal["node", "control-plane", "external"]
 """Real pods on this machine; only the API on this machine; somebody else's cluster."""
 
+Implementation = Literal["contour"]
+"""A gateway that can be had beside the usual one."""
+
 DEFAULT_NAME = "interlock"
 _TOKEN_SECONDS = 30 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A Gateway that a cluster serves, and where its requests go from this machine."""
+
+    namespace: str
+    name: str
+    gateway_class: str
+    url: str
 
 
 class Cluster(Protocol):
@@ -59,6 +72,12 @@ class Cluster(Protocol):
 
     def load_image(self, archive: Path) -> None:
         """Make the image of a docker-archive known to the node; does nothing for one it has already."""
+
+    def add_gateway(self, implementation: Implementation) -> Gateway:
+        """Start a gateway of another make beside the usual one; does nothing to one that is there already."""
+
+    def add_metrics_server(self) -> None:
+        """Serve CPU and memory of pods as metrics.k8s.io, for autoscalers; again without effect."""
 
     def down(self) -> None:
         """Stop it and remove all it left; an external cluster is only forgotten."""
@@ -133,11 +152,34 @@ class RunningCluster:
 
     def load_image(self, archive: Path) -> None:
         """Make an image known to the node."""
-        if self.kind != "node":
-            raise ClusterError(f"Only a node runs images; {self.name} is of kind {self.kind}")
+        self._require_node()
         from dev.cluster import node  # noqa: PLC0415  # the other kinds work where a node cannot
 
         node.load_image(self.instance, archive)
+
+    def add_gateway(self, implementation: Implementation) -> Gateway:
+        """Start a gateway of another make beside the usual one."""
+        self._require_node()
+        from dev.cluster import extras, node  # noqa: PLC0415  # the other kinds work where a node cannot
+
+        if implementation not in get_args(Implementation):
+            raise ClusterError(f"There is no gateway {implementation} to add: {get_args(Implementation)}")
+        with self.instance.locked():
+            extras.add_contour(self.instance, local_api(self.instance), self.kubeconfig)
+        namespace, name = extras.CONTOUR_GATEWAY
+        return Gateway(namespace, name, extras.CONTOUR_CLASS, node.second_gateway_url(self.instance))
+
+    def add_metrics_server(self) -> None:
+        """Serve CPU and memory of pods as metrics.k8s.io."""
+        self._require_node()
+        from dev.cluster import extras  # noqa: PLC0415  # the other kinds work where a node cannot
+
+        with self.instance.locked():
+            extras.add_metrics_server(self.instance, local_api(self.instance), self.kubeconfig)
+
+    def _require_node(self) -> None:
+        if self.kind != "node":
+            raise ClusterError(f"Only a node runs images; {self.name} is of kind {self.kind}")
 
     def down(self) -> None:
         """Stop it and remove all it left."""
@@ -224,13 +266,14 @@ def status(name: str) -> dict[str, Any]:
 
 
 def prepare(kind: Kind) -> None:
-    """Build or fetch all that a kind of cluster needs, so that a later ``up`` only has to start it."""
+    """Build or fetch all that a kind of cluster may need, so that later it only has to be started."""
     kubectl_command()
     crds.gateway_api()
     if kind == "node":
-        from dev.cluster import node  # noqa: PLC0415  # needs Linux, the rest does not
+        from dev.cluster import extras, node  # noqa: PLC0415  # needs Linux, the rest does not
 
         node.prepare()
+        extras.prepare()
 
 
 def local_api(instance: Instance) -> Api:
@@ -291,4 +334,16 @@ def _clear(instance: Instance) -> None:
     instance.remove()
 
 
-__all__ = ["DEFAULT_NAME", "Access", "Cluster", "Kind", "attach", "down", "get_args", "status", "up"]
+__all__ = [
+    "DEFAULT_NAME",
+    "Access",
+    "Cluster",
+    "Gateway",
+    "Implementation",
+    "Kind",
+    "attach",
+    "down",
+    "get_args",
+    "status",
+    "up",
+]

@@ -1,7 +1,7 @@
 """One machine as a real node: kubelet, containerd and real pods in private namespaces, seen from the host.
 
-Nothing inside can reach the network; from outside three ports of loopback lead
-to the API server, the gateway and Prometheus.
+Nothing inside can reach the network; from outside ports of loopback lead to the
+API server, the gateway, Prometheus, and the second gateway where one is asked for.
 """
 
 from __future__ import annotations
@@ -96,10 +96,11 @@ def start(
         Forward(node_config.NODE_ADDRESS, node_config.API_PORT),
         Forward(node_config.GATEWAY_ADDRESS, 80),
         Forward(node_config.PROMETHEUS_ADDRESS, node_config.PROMETHEUS_PORT),
+        Forward(node_config.SECOND_GATEWAY_ADDRESS, 80),  # nobody is there until one is added
     )
     record = {"cgroup": cgroup, "owner": asdict(Process.of(owner)) if owner else None}
     instance.write("run/node.json", record | {"forwards": [astuple(one) for one in forwards]})
-    api_port, gateway_port, prometheus_port = _launch(instance)
+    api_port, gateway_port, prometheus_port, _ = _launch(instance)
     api = _api(instance, api_port)
     kubeconfig = write_private(instance.directory / "kubeconfig", api.certificate_kubeconfig())
     with ThreadPoolExecutor(1) as background:
@@ -141,6 +142,11 @@ def load_image(instance: Instance, archive: Path) -> None:
     if done.returncode:
         raise ClusterError(f"containerd refused the image {tag}: {done.stderr.strip()}")
     instance.write("run/images.json", known | {tag: content})
+
+
+def second_gateway_url(instance: Instance) -> str:
+    """Where a gateway beside the usual one is reached from the host, once it is there."""
+    return f"http://127.0.0.1:{instance.read('run/ports.json')[3]}"
 
 
 def enter(instance: Instance) -> list[str]:
@@ -253,5 +259,6 @@ __all__ = [
     "load_image",
     "prepare",
     "require_host",
+    "second_gateway_url",
     "start",
 ]

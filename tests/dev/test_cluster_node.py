@@ -131,6 +131,29 @@ def test_pods_are_reached_by_kubectl(node: Cluster) -> None:
     assert node.kubectl("exec", "sample", "--", "id", "-u").stdout.strip() == "1000"
 
 
+def test_a_second_gateway_answers_beside_the_first(node: Cluster) -> None:
+    gateway = node.add_gateway("contour")
+    route = _objects()[-1]
+    route["metadata"]["name"] = "by-contour"
+    route["spec"]["parentRefs"] = [{"namespace": gateway.namespace, "name": gateway.name}]
+    route["spec"]["hostnames"] = ["contour.test"]
+    node.kubectl("apply", "-f", "-", stdin=json.dumps(route))
+    assert eventually(lambda: fetch(gateway.url, host="contour.test") == "hello")
+    assert node.gateway_url
+    assert fetch(node.gateway_url, host="sample.test") == "hello"
+    assert fetch(gateway.url, host="sample.test") == ""
+    assert node.add_gateway("contour") == gateway
+
+
+def test_resource_metrics_are_served_once_they_are_asked_for(node: Cluster) -> None:
+    asked = ("get", "--raw", "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods")
+    assert node.kubectl(*asked, check=False).returncode
+    node.add_metrics_server()
+    assert eventually(lambda: bool(json.loads(node.kubectl(*asked).stdout)["items"]), seconds=90)
+    usage = json.loads(node.kubectl(*asked).stdout)["items"][0]["containers"][0]["usage"]
+    assert usage.keys() == {"cpu", "memory"}
+
+
 def test_nothing_is_left_after_its_keeper_is_killed(node: Cluster) -> None:
     instance = Instance(node.name)
     keeper, init = instance.process("keeper"), instance.process("init")
