@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.delivery.api import Api
-from tests.delivery.objects import agent_version, at, attempt, entry, release, rollout
+from tests.delivery.objects import agent_version, at, entry, release, rollout
 
 FREE_JSON = [
     "spec.parameters",
@@ -146,45 +146,3 @@ class TestRelease:
         operator = api.as_operator()
         stored = operator.create(release(entries=255)).body
         assert operator.replace({**stored, "entries": [*stored["entries"], entry(256)]}).ok
-
-
-class TestRolloutStatus:
-    """The API server refuses an intent that cannot follow from the stored one."""
-
-    def write(self, api: Api, status: dict[str, Any]) -> str:
-        """The refusal, empty where there is none."""
-        stored = api.get("Rollout", "triage")
-        manifest = stored.body if stored.ok else api.create(rollout()).body
-        answer = api.as_operator().replace({**manifest, "status": status}, sub="status")
-        return "" if answer.ok else answer.message
-
-    def test_seq_counts_up_one_by_one(self, api: Api) -> None:
-        assert not self.write(api, {"attempt": attempt(1, 1)})
-        assert not self.write(api, {"attempt": attempt(1, 2)})
-        assert not self.write(api, {"attempt": attempt(1, 2)})
-        for seq in (1, 4):
-            assert "must raise `attempt.seq` by at most 1" in self.write(api, {"attempt": attempt(1, seq)})
-        assert not self.write(api, {"attempt": attempt(2, 1)})
-
-    def test_the_number_of_an_attempt_never_goes_back(self, api: Api) -> None:
-        assert not self.write(api, {"attempt": attempt(2, 1)})
-        assert "must not lower `attempt.number`" in self.write(api, {"attempt": attempt(1, 1)})
-
-    @pytest.mark.parametrize("emptied", [{}, {"observedGeneration": 1}, {"attempt": None}, None])
-    def test_the_attempt_cannot_be_lost(self, api: Api, emptied: Any) -> None:
-        assert not self.write(api, {"attempt": attempt()})
-        assert "must keep `attempt` once there is one" in self.write(api, emptied)
-        assert api.get("Rollout", "triage").body["status"]["attempt"]["number"] == 1
-
-    @pytest.mark.parametrize(("stable", "candidate"), [(0, 0), (100, 0), (95, 5), (0, 100)])
-    def test_shares_that_add_up(self, api: Api, stable: int, candidate: int) -> None:
-        shares = {"stablePercent": stable, "candidatePercent": candidate, "shadowPercent": 20}
-        assert not self.write(api, {"traffic": shares})
-
-    @pytest.mark.parametrize(("stable", "candidate"), [(95, 0), (95, 6), (0, 5), (100, 100)])
-    def test_shares_that_do_not(self, api: Api, stable: int, candidate: int) -> None:
-        shares = {"stablePercent": stable, "candidatePercent": candidate, "shadowPercent": 0}
-        assert "sum to 0 or 100" in self.write(api, {"traffic": shares})
-
-    def test_an_unknown_stage(self, api: Api) -> None:
-        assert "status.attempt.stage" in self.write(api, {"attempt": attempt(stage="Warming")})

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from interlock.model import moves
 from interlock.model.base import (
     API_VERSION,
     ATOMIC,
@@ -410,6 +411,8 @@ class RolloutMeta(ApiModel):
 
 class Rollout(ApiModel):
     """One per agent and namespace, long-lived."""
+
+    model_config = ConfigDict(json_schema_extra=moves.ROLLOUT)
 
     KIND: ClassVar[str] = "Rollout"
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from interlock.model import moves
 from interlock.model.base import (
     ATOMIC,
     ApiModel,
@@ -62,6 +63,8 @@ class NoData(ApiModel):
 class Attempt(ApiModel):
     """One try to bring a version into service. Stored intent: effects are derived from it."""
 
+    model_config = ConfigDict(json_schema_extra=moves.ATTEMPT)
+
     number: Annotated[int, Field(ge=1)]
     seq: Annotated[int, Field(ge=1)]
     stage: Stage
@@ -103,6 +106,7 @@ class TrafficStatus(ApiModel):
                 "must have `stablePercent` and `candidatePercent` that sum to 0 or 100",
             )
         )
+        | {"required": ["candidatePercent", "shadowPercent", "stablePercent"]}
     )
 
     stable_percent: WholePercent = 0
@@ -142,27 +146,10 @@ class Quarantined(ApiModel):
     time: Time
 
 
-_ATTEMPT_RULES = rules(
-    # On the parent of `attempt`: where a field is removed, the rules inside it are skipped.
-    ("!has(oldSelf.attempt) || has(self.attempt)", "must keep `attempt` once there is one"),
-    (
-        "!has(oldSelf.attempt) || !has(self.attempt) || self.attempt.number >= oldSelf.attempt.number",
-        "must not lower `attempt.number`",
-    ),
-    (
-        (
-            "!has(oldSelf.attempt) || !has(self.attempt) || self.attempt.number != oldSelf.attempt.number || "
-            "self.attempt.seq - oldSelf.attempt.seq in [0, 1]"
-        ),
-        "must raise `attempt.seq` by at most 1 within an attempt, and never lower it",
-    ),
-)
-
-
 class RolloutStatus(ApiModel):
     """What the operator did, sees and waits for."""
 
-    model_config = ConfigDict(json_schema_extra=_ATTEMPT_RULES)
+    model_config = ConfigDict(json_schema_extra=moves.STATUS)
 
     observed_generation: int = -1
     phase: Annotated[str, Field(max_length=32)] | None = None

@@ -1,0 +1,206 @@
+"""Which status may follow which: CEL that the API server holds even the operator to.
+
+Never says what should happen next, only what cannot: no traffic without a step, no step left out, nothing
+stable that was not tried. Turning back is possible from every active stage.
+
+A rule that compares with `oldSelf` is skipped where one of the two is missing: that a field stays is said on
+its parent. `.?x.orValue(y)` reads a field that may be absent.
+"""
+
+from __future__ import annotations
+
+from interlock.model.base import rules
+
+_ANOTHER = "self.number != oldSelf.number"
+_INDEX = "self.?stepIndex.orValue(0)"
+_OLD_INDEX = "oldSelf.?stepIndex.orValue(0)"
+
+ATTEMPT = rules(
+    (
+        "has(self.outcome) == (self.stage == 'Done')",
+        "must have an `outcome` when `stage` is Done, and only then",
+    ),
+    (f"self.stage != 'Preparing' || {_INDEX} == 0", "must have `stepIndex` 0 while `stage` is Preparing"),
+    (
+        (
+            f"!({_ANOTHER}) || (oldSelf.stage == 'Done' && self.number == oldSelf.number + 1 "
+            "&& self.seq == 1 && self.stage == 'Preparing')"
+        ),
+        (
+            "must be followed by another attempt only when it is Done: with `number` one higher, `seq` 1 and "
+            "`stage` Preparing"
+        ),
+    ),
+    (
+        f"{_ANOTHER} || self.seq - oldSelf.seq in [0, 1]",
+        "must raise `seq` by at most 1 within an attempt, and never lower it",
+    ),
+    (
+        (
+            f"{_ANOTHER} || self.seq != oldSelf.seq || (self.stage == oldSelf.stage "
+            f"&& {_INDEX} == {_OLD_INDEX})"
+        ),
+        "must keep `stage` and `stepIndex` while `seq` stays",
+    ),
+    (
+        (
+            f"{_ANOTHER} || self.seq == oldSelf.seq || self.stage in {{"
+            "'Preparing': ['Preparing', 'Running', 'Soaking', 'Reverting', 'Done'], "
+            "'Running': ['Preparing', 'Running', 'Soaking', 'Reverting'], "
+            "'Soaking': ['Preparing', 'Soaking', 'Reverting', 'Done'], "
+            "'Reverting': ['Done'], "
+            "'Done': ['Done']}[oldSelf.stage]"
+        ),
+        (
+            "must have a `stage` that follows the last: Preparing may be followed by any; Running by all but "
+            "Done; Soaking by all but Running; Reverting and Done by Done only"
+        ),
+    ),
+    # Where the gates have changed, `seq` rises and the step stays.
+    (
+        (
+            f"{_ANOTHER} || self.stage != 'Running' || (oldSelf.stage == 'Preparing' "
+            f"? {_INDEX} == 0 : {_INDEX} - {_OLD_INDEX} in [0, 1])"
+        ),
+        "must leave out no step: `stepIndex` is 0 after Preparing, then the same or one higher",
+    ),
+    (
+        (
+            f"{_ANOTHER} || self.stage != 'Soaking' || (oldSelf.stage == 'Soaking' "
+            f"? {_INDEX} == {_OLD_INDEX} : oldSelf.stage == 'Running' ? {_INDEX} == {_OLD_INDEX} + 1 "
+            f": {_INDEX} == 0 || self.?fastPath.orValue(false))"
+        ),
+        (
+            "must soak in the step after the last one; straight from Preparing only where that is the first "
+            "step, or by `fastPath`"
+        ),
+    ),
+    (
+        f"{_ANOTHER} || !self.?fastPath.orValue(false) || oldSelf.?fastPath.orValue(false)",
+        "must not take to the `fastPath` after it has begun",
+    ),
+    (
+        f"{_ANOTHER} || !has(oldSelf.outcome) || (has(self.outcome) && self.outcome == oldSelf.outcome)",
+        "must keep its `outcome` once it is Done",
+    ),
+    (
+        (
+            f"{_ANOTHER} || self.?outcome.orValue('') != 'Promoted' "
+            "|| oldSelf.stage in ['Preparing', 'Soaking', 'Done']"
+        ),
+        "must be Promoted after the soak only, or when it is the first version",
+    ),
+)
+"""On `status.attempt`."""
+
+_BOTH = "has(self.attempt) && has(oldSelf.attempt)"
+_STAYS = f"{_BOTH} && self.attempt.number == oldSelf.attempt.number"
+_PROMOTED_NOW = (
+    f"{_STAYS} && self.attempt.?outcome.orValue('') == 'Promoted' && oldSelf.attempt.stage != 'Done'"
+)
+_STABLE_IS_CANDIDATE = (
+    "has(oldSelf.candidate) && self.stable.version == oldSelf.candidate.version "
+    "&& self.stable.uid == oldSelf.candidate.uid && self.stable.digest == oldSelf.candidate.digest "
+    "&& self.stable.workload == oldSelf.candidate.workload"
+)
+
+STATUS = rules(
+    ("!has(oldSelf.attempt) || has(self.attempt)", "must keep `attempt` once there is one"),
+    ("!has(oldSelf.stable) || has(self.stable)", "must keep `stable` once there is one"),
+    (
+        (
+            "has(oldSelf.attempt) || !has(self.attempt) "
+            "|| (self.attempt.seq == 1 && self.attempt.stage == 'Preparing')"
+        ),
+        "must begin the first `attempt` with `seq` 1 and `stage` Preparing",
+    ),
+    (
+        (
+            "!has(self.traffic) || (self.traffic.candidatePercent == 0 && self.traffic.shadowPercent == 0) "
+            "|| (has(self.attempt) && self.attempt.stage in ['Running', 'Soaking'])"
+        ),
+        (
+            "must have `traffic.candidatePercent` and `traffic.shadowPercent` 0 unless `attempt.stage` is "
+            "Running or Soaking"
+        ),
+    ),
+    (
+        (
+            f"!has(self.traffic) || !({_STAYS}) || self.attempt.seq != oldSelf.attempt.seq "
+            "|| (self.traffic.candidatePercent <= oldSelf.?traffic.?candidatePercent.orValue(0) "
+            "&& self.traffic.shadowPercent <= oldSelf.?traffic.?shadowPercent.orValue(0))"
+        ),
+        (
+            "must not raise `traffic.candidatePercent` or `traffic.shadowPercent` without another "
+            "`attempt.seq`: a share is raised by a transition only"
+        ),
+    ),
+    (
+        (
+            "!has(self.stable) "
+            "|| (has(oldSelf.stable) ? self.stable == oldSelf.stable : !has(oldSelf.attempt)) "
+            f"|| ({_PROMOTED_NOW} && {_STABLE_IS_CANDIDATE})"
+        ),
+        "must not change `stable`, except to `candidate` when that is promoted",
+    ),
+    (
+        (
+            f"!({_STAYS}) || (has(self.candidate) "
+            "? has(oldSelf.candidate) && self.candidate == oldSelf.candidate "
+            ": !has(oldSelf.candidate) || self.attempt.stage == 'Done')"
+        ),
+        "must keep `candidate` as it is until the attempt is Done",
+    ),
+    (
+        (f"!({_PROMOTED_NOW}) || oldSelf.attempt.stage != 'Preparing' || !has(oldSelf.stable)"),
+        "must not promote from Preparing where there is a `stable` version: it walks the steps",
+    ),
+    (
+        (
+            "!has(oldSelf.quarantine) || oldSelf.quarantine.filter(old, !has(self.quarantine) "
+            "|| !self.quarantine.exists(kept, kept.digest == old.digest)).size() <= 1"
+        ),
+        "must release at most one entry of `quarantine` at a time",
+    ),
+    (
+        (
+            "!has(self.stable) || !has(self.draining) "
+            "|| !self.draining.exists(item, item.workload == self.stable.workload)"
+        ),
+        "must not have the workload of `stable` among `draining`: what drains is deleted",
+    ),
+)
+"""On `status`: what is said of two fields, and which fields stay."""
+
+_ENTERS = (
+    "has(self.status.attempt) && has(oldSelf.status.attempt) "
+    "&& self.status.attempt.stage in ['Running', 'Soaking'] "
+    "&& (self.status.attempt.stage != oldSelf.status.attempt.stage "
+    "|| self.status.attempt.?stepIndex.orValue(0) != oldSelf.status.attempt.?stepIndex.orValue(0))"
+)
+_HAS_STEP = "self.status.attempt.?stepIndex.orValue(0) < size(self.spec.strategy.steps)"
+_STEP = "[self.spec.strategy.steps[self.status.attempt.?stepIndex.orValue(0)]]"
+
+ROLLOUT = rules(
+    # Only when a step is entered: afterwards the user may edit the strategy at any time.
+    (
+        (
+            f"!({_ENTERS}) || ({_HAS_STEP} "
+            f"&& {_STEP}.all(step, has(step.full) == (self.status.attempt.stage == 'Soaking')))"
+        ),
+        (
+            "must have a `status.attempt` in one of `spec.strategy.steps`: in stage Soaking at `full`, in "
+            "Running at any other"
+        ),
+    ),
+    (
+        (
+            f"!({_ENTERS}) || !({_HAS_STEP}) || (has(self.status.traffic) && {_STEP}.all(step, "
+            "self.status.traffic.candidatePercent == (has(step.canary) ? step.canary.percent "
+            ": has(step.full) ? 100 - step.full.?holdoutPercent.orValue(0) : 0) "
+            "&& self.status.traffic.shadowPercent == (has(step.shadow) ? step.shadow.percent : 0)))"
+        ),
+        "must have the shares in `status.traffic` that `spec.strategy.steps` has for the step that begins",
+    ),
+)
+"""On the whole object: what is said of `status` and `spec` together."""
