@@ -36,7 +36,8 @@ def test_tasks_and_process_starts_are_always_read() -> None:
 
 
 def test_each_metric_adds_its_own() -> None:
-    assert families(["verified-success-rate", "critical-policy-violations"]) == BASE | {
+    names = ("verified-success-rate", "critical-policy-violations")
+    assert families(metric(name).families for name in names) == BASE | {
         "ai_agent_tasks_verified_total",
         "ai_agent_policy_violations_total",
         "ai_agent_task_duration_seconds_bucket",

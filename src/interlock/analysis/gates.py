@@ -16,8 +16,17 @@ from typing import assert_never
 from interlock.analysis import presets
 from interlock.analysis.doubles import Doubles
 from interlock.analysis.evidence import log_mean, rejected
-from interlock.analysis.judges import CompareJudge, EventsJudge, Judge, LimitJudge, Outcome, judge_of
+from interlock.analysis.judges import (
+    AlertJudge,
+    CompareJudge,
+    EventsJudge,
+    Judge,
+    LimitJudge,
+    Outcome,
+    judge_of,
+)
 from interlock.analysis.plan import (
+    Alert,
     Compare,
     Events,
     Gate,
@@ -30,13 +39,15 @@ from interlock.analysis.plan import (
     StepTime,
     Track,
 )
-from interlock.analysis.presets import DURATION_BUCKETS, VERIFIERS, families
+from interlock.analysis.presets import ALERTS, DURATION_BUCKETS, VERIFIERS, families
 from interlock.analysis.report import EvidenceReport, Facts, GateReading, Standing, Verdict, mode_of, read
 from interlock.analysis.series import PROCESS_START, Counts, Increment, Series
-from interlock.analysis.timeline import timeline
+from interlock.analysis.silence import NoDataReading, Silence
+from interlock.analysis.timeline import Stretch, timeline
 from interlock.analysis.warmup import Warmups
 
 __all__ = [
+    "Alert",
     "AttemptEvidence",
     "Compare",
     "Events",
@@ -45,9 +56,11 @@ __all__ = [
     "GateReading",
     "Limit",
     "Mode",
+    "NoDataReading",
     "Plan",
     "PlannedStep",
     "Side",
+    "Silence",
     "StepKind",
     "StepTime",
     "Verdict",
@@ -73,7 +86,10 @@ class AttemptEvidence:
         self._plan = plan
         self._since = since
         self._now = since
-        self._families = families((gate.metric for gate in plan.gates), derive_warmup=False) - {PROCESS_START}
+        self._families = families((gate.families for gate in plan.gates), derive_warmup=False) - {
+            PROCESS_START,
+            ALERTS,
+        }
         self._sides = ((Track.CANDIDATE, plan.candidate), (Track.STABLE, plan.stable))
         self._counts = Counts(since)
         self._doubles = Doubles()
@@ -87,6 +103,7 @@ class AttemptEvidence:
         self._verifiers: dict[str, float] = {}  # when each was first seen at work
         self._verifier = plan.verifier
         self._tasks: dict[tuple[int, Track], _Tasks] = {}
+        self._seen_by: dict[tuple[str, int], float] = {}  # finished tasks, by edited gate and step
         self._standings = {gate.name: Standing() for gate in plan.gates}
         self._merged = 0.0
         self._peak = -math.inf
@@ -100,6 +117,7 @@ class AttemptEvidence:
         rather than an incomplete answer. The first window should begin before `since`.
         """
         now = max(now, self._now)
+        series = list(series)
         mine = [one for one in series if self._concerns(one)]
         counters = [one for one in mine if one.name in self._families]
         self._warmups.advance(times, mine, now)
@@ -114,6 +132,7 @@ class AttemptEvidence:
                 self._take(outcome)
             self._weigh()
         self._walk_grid(now)
+        self._heed_alerts(series, now)
         self._weigh()
         self._now = now
 
@@ -203,8 +222,23 @@ class AttemptEvidence:
                 tasks.finished += outcome.amount
                 if outcome.begin >= stretch.warm or stretch.step.mode is Mode.SHADOW:
                     tasks.comparable += outcome.amount
+                if outcome.track is Track.CANDIDATE:
+                    self._count_for_edited(outcome, stretch)
             case _:
                 pass
+
+    def _count_for_edited(self, outcome: Outcome, stretch: Stretch) -> None:
+        """Gates whose rules are younger than the step have seen fewer tasks than the step."""
+        for gate in self._plan.gates:
+            if stretch.started < gate.since < outcome.end:
+                place = (gate.name, stretch.step.index)
+                self._seen_by[place] = self._seen_by.get(place, 0.0) + outcome.amount
+
+    def _heed_alerts(self, series: Iterable[Series], now: float) -> None:
+        alerts = [one for one in series if one.name == ALERTS]
+        for judge in self._judges.values():
+            if isinstance(judge, AlertJudge) and self._timeline.origin is not None:
+                judge.add(alerts, self._timeline.origin, now)
 
     def _walk_grid(self, until: float) -> None:
         """Release to the comparisons what has settled by each grid point ≤ `until`.
@@ -246,6 +280,9 @@ class AttemptEvidence:
                 case EventsJudge():
                     if judge.exceeded and not self._spoilt(judge):
                         self._standings[name] = Standing(failed=True)
+                case AlertJudge():
+                    if judge.fired:
+                        self._standings[name] = Standing(failed=True)
                 case CompareJudge() | LimitJudge():
                     if judge.planned:
                         weighed.append(judge)
@@ -269,7 +306,7 @@ class AttemptEvidence:
 
     def _spoilt(self, judge: Judge) -> tuple[str, ...]:
         """Pods whose doubled counts this gate would rest on."""
-        pods = self._doubles.pods(judge.metric.families)
+        pods = self._doubles.pods(judge.gate.families)
         if isinstance(judge, CompareJudge):
             return pods
         return tuple(pod for pod in pods if pod.startswith(self._plan.candidate.pod_prefix))
@@ -288,11 +325,17 @@ class AttemptEvidence:
                 for (track, where, name), at in self._newest.items()
                 if where is expected[track]
             },
-            finished=self._tasks_of(running.step.index, Track.CANDIDATE).finished if running else 0.0,
+            finished=self._finished(judge.gate, running) if running else 0.0,
             verifier=self._verifier,
             spoilt=self._spoilt(judge),
         )
         return read(judge, self._standings[judge.gate.name], facts)
+
+    def _finished(self, gate: Gate, running: Stretch) -> float:
+        """The candidate's tasks of the step that ended under the gate's present rules."""
+        if gate.since > running.started:
+            return self._seen_by.get((gate.name, running.step.index), 0.0)
+        return self._tasks_of(running.step.index, Track.CANDIDATE).finished
 
     def _warnings(self) -> tuple[str, ...]:
         found = list(self._doubles.warnings())
@@ -302,7 +345,7 @@ class AttemptEvidence:
         mode = mode_of(self._timeline.running)
         seen = {name for track, where, name in self._newest if (track, where) == (Track.CANDIDATE, mode)}
         if presets.TASKS in seen:
-            wanted = frozenset[str]().union(*(judge.metric.families for judge in self._judges.values()))
+            wanted = frozenset[str]().union(*(gate.families for gate in self._plan.gates)) - {ALERTS}
             found += [
                 f"the candidate exports no {name}: counted as none so far; export it at 0 from the start"
                 for name in sorted(wanted - seen - {presets.TASKS_VERIFIED})

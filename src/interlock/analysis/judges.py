@@ -1,4 +1,4 @@
-"""What one gate has gathered: a comparison, a limit or a count of events.
+"""What one gate has gathered: a comparison, a limit, a count of events or an alert.
 
 Each is fed the outcomes of one attempt in order of time and keeps what the odds rest on.
 """
@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally, above, log_mean
-from interlock.analysis.plan import Compare, Events, Gate, Limit, Mode, Plan, Track
+from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Mode, Plan, Track
 from interlock.analysis.presets import EventCount, Proportion, metric
+from interlock.analysis.series import Series
 from interlock.analysis.timeline import Stretch, Timeline
 
 
@@ -44,19 +45,19 @@ class CompareJudge:
     def release(self, outcomes: Iterable[Outcome], timeline: Timeline, verifier: str | None) -> None:
         """Outcomes settled by one grid point, in order; closes a block if both sides have enough."""
         for outcome in outcomes:
-            stretch = timeline.clocked(outcome.end)
+            stretch = timeline.clocked(outcome.end) if outcome.end > self.gate.since else None
             if outcome.mode is Mode.LIVE and stretch and self.gate.judges(stretch.step):
                 if self.metric.verified and outcome.labels.get("verifier") != verifier:
                     continue
                 self._enter(stretch)
-                self._take(outcome, comparable=outcome.begin >= stretch.warm)
+                self._take(outcome, comparable=outcome.begin >= max(stretch.warm, self.gate.since))
         self._close()
 
     def tallies(self, step: int | None) -> tuple[Tally, Tally]:
-        """Candidate's and stable's outcomes: those of `step`'s process, and its open block."""
+        """Candidate's and stable's outcomes: those of `step`'s process, and the open block."""
         process = self._processes.get(step) if step is not None else None
         candidate, stable = (process.candidate, process.stable) if process else (Tally(), Tally())
-        if step is not None and step == self._step:
+        if process or step == self._step:
             candidate += self._block[Track.CANDIDATE].tally(self.metric)
             stable += self._block[Track.STABLE].tally(self.metric)
         return candidate, stable
@@ -66,9 +67,14 @@ class CompareJudge:
         return step in self._processes
 
     @property
+    def oldest(self) -> int | None:
+        """The step whose process holds all outcomes so far; before the first one, the step it will be."""
+        return min(self._processes, default=self._step)
+
+    @property
     def strongest(self) -> int | None:
-        """The step whose process holds most of the evidence."""
-        return max(self._processes, key=lambda step: self._processes[step].log_e, default=None)
+        """The step whose process holds most of the evidence; of equals the earliest."""
+        return max(sorted(self._processes), key=lambda step: self._processes[step].log_e, default=None)
 
     def _enter(self, stretch: Stretch) -> None:
         if stretch.step.index != self._step:
@@ -116,7 +122,7 @@ class LimitJudge:
 
     def add(self, outcome: Outcome, stretch: Stretch) -> None:
         """An outcome of the candidate that counts in `stretch`."""
-        if not self.gate.judges(stretch.step) or not self.metric.counts(outcome.labels):
+        if not _counts(self.gate, outcome, stretch) or not self.metric.counts(outcome.labels):
             return
         self._parts.setdefault(stretch.step.index, _Part())
         for index, part in self._parts.items():
@@ -130,8 +136,9 @@ class LimitJudge:
         for index in self._parts.keys() - self._logs.keys():
             counts = self.tally(index)
             self._logs[index] = above(counts.total - counts.good, counts.total, self.maximum)
-        waiting = len(self.planned) - len(self._logs)
-        return log_mean([*self._logs.values(), *([0.0] * waiting)])
+        # in a fixed order: sums of floats depend on it, and a restored judge must agree to the last bit
+        begun = [self._logs[step] for step in sorted(self._logs)]
+        return log_mean(begun + [0.0] * (len(self.planned) - len(begun)))
 
     def tally(self, step: int | None) -> Tally:
         """The candidate's outcomes since `step` opened."""
@@ -142,10 +149,14 @@ class LimitJudge:
     def capped(self) -> float:
         return max((part.excess(self.metric) for part in self._parts.values()), default=0.0)
 
+    def oldest(self, mode: Mode) -> int | None:
+        """The step whose counts hold all outcomes of this mode so far."""
+        return min((step for step in self._parts if self._modes[step] is mode), default=None)
+
     @property
     def strongest(self) -> int | None:
-        """The step whose counts hold most of the evidence."""
-        return max(self._logs, key=lambda step: self._logs[step], default=None)
+        """The step whose counts hold most of the evidence; of equals the earliest."""
+        return max(sorted(self._logs), key=lambda step: self._logs[step], default=None)
 
 
 class EventsJudge:
@@ -159,7 +170,7 @@ class EventsJudge:
 
     def add(self, outcome: Outcome, stretch: Stretch) -> None:
         """An outcome of the candidate that counts in `stretch`."""
-        if self.gate.judges(stretch.step) and self.metric.counter.matches(outcome.labels):
+        if _counts(self.gate, outcome, stretch) and self.metric.counter.matches(outcome.labels):
             self.count += outcome.amount
 
     @property
@@ -167,11 +178,39 @@ class EventsJudge:
         return self.count > self.maximum
 
 
-Judge = CompareJudge | LimitJudge | EventsJudge
+class AlertJudge:
+    """Alerts that fire while the candidate has traffic. Fed with Prometheus' own series of alerts."""
+
+    def __init__(self, gate: Gate, test: Alert, plan: Plan) -> None:
+        self.gate = gate
+        self.fired: tuple[float, str] | None = None
+        self._test = test
+        self._candidate = plan.candidate.version
+
+    def add(self, series: Iterable[Series], traffic: float, now: float) -> None:
+        """Samples up to `now`; `traffic` (unix seconds): since when the candidate has any."""
+        after = max(traffic, self.gate.since)
+        for one in series:
+            if self._test.matches(one.labels, self._candidate):
+                seen = next((t for t, value in one.points if after < t <= now and value > 0), None)
+                if seen is not None:
+                    found = (seen, one.labels.get("alertname", ""))
+                    self.fired = min(found, self.fired or found)
+
+
+def _counts(gate: Gate, outcome: Outcome, stretch: Stretch) -> bool:
+    """An interval that began before the gate's rules were in force counts: a violation must not be lost."""
+    return outcome.end > gate.since and gate.judges(stretch.step)
+
+
+MetricJudge = CompareJudge | LimitJudge | EventsJudge
+Judge = MetricJudge | AlertJudge
 
 
 def judge_of(gate: Gate, plan: Plan) -> Judge:
     """The judge of a gate, before any outcome."""
+    if isinstance(gate.test, Alert):
+        return AlertJudge(gate, gate.test, plan)
     match gate.test, metric(gate.metric):
         case Compare() as test, Proportion() as proportion:
             return CompareJudge(gate, test, proportion, plan)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, assert_never
 
-from interlock.analysis.presets import Kind, metric
+from interlock.analysis.presets import ALERTS, Kind, metric
 
 StepKind = Literal["shadow", "canary", "full"]
 
@@ -69,15 +69,38 @@ class Events:
         _require(self.maximum >= 0, "events: maximum must be at least 0")
 
 
-Test = Compare | Limit | Events
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """No alert with these labels may fire since the candidate has traffic; outside alpha.
+
+    The alert carries namespace and agent; one with a `version` label counts only if that names the candidate.
+    """
+
+    match: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        _require(bool(self.match), "alert: match must name at least one label")
+
+    def matches(self, labels: Mapping[str, str], candidate: str) -> bool:
+        """Whether a series with these labels is such an alert, firing, and may mean this version."""
+        return (
+            labels.get("__name__") == ALERTS
+            and labels.get("alertstate") == "firing"
+            and labels.get("version", candidate) == candidate
+            and all(labels.get(key) == value for key, value in self.match.items())
+        )
+
+
+Test = Compare | Limit | Events | Alert
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One test of one built-in metric. ValueError where the metric does not bear the test.
+    """One test of one built-in metric; an alert has none (""). ValueError where they do not go together.
 
     `during` are the kinds of step in which the gate judges; a comparison never judges in shadow, where tools
-    are stubbed. `weight` ≥ 1 is the gate's share in the merged evidence.
+    are stubbed. `weight` ≥ 1 is the gate's share in the merged evidence. `since` (unix seconds): when the
+    gate got the rules it has; what happened before does not count for it. inf: they are not in force yet.
     """
 
     name: str
@@ -86,9 +109,13 @@ class Gate:
     weight: int = 1
     safety: bool = False
     during: tuple[StepKind, ...] = ("shadow", "canary", "full")
+    since: float = -math.inf
 
     def __post_init__(self) -> None:
         _require(self.weight >= 1, f"gate {self.name}: weight must be at least 1")
+        if isinstance(self.test, Alert):
+            _require(not self.metric, f"gate {self.name}: an alert must not have a metric")
+            return
         found = metric(self.metric)
         match self.test:
             case Compare():
@@ -102,6 +129,11 @@ class Gate:
         test = type(self.test).__name__.lower()
         _require(fits, f"gate {self.name}: {test} must not be used with the metric {self.metric}")
 
+    @property
+    def families(self) -> frozenset[str]:
+        """Metric names that must be read for it."""
+        return frozenset({ALERTS}) if isinstance(self.test, Alert) else metric(self.metric).families
+
     def judges(self, step: PlannedStep) -> bool:
         """Whether the gate judges in this step."""
         if isinstance(self.test, Compare) and (step.kind == "shadow" or not step.compares):
@@ -113,13 +145,18 @@ class Gate:
 class PlannedStep:
     """A step that gives the candidate traffic; approvals are none. `min_tasks` is for the caller to check.
 
-    `compares` is False for a `full` step without a hold-out: there is nothing to compare with.
+    `compares` is False for a `full` step without a hold-out: there is nothing to compare with. `share`, in
+    (0, 1]: part of the live requests that the candidate answers or, in shadow, gets a copy of.
     """
 
     index: int
     kind: StepKind
     min_tasks: int = 0
     compares: bool = True
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require(0 < self.share <= 1, f"step {self.index}: share must be above 0 and at most 1")
 
     @property
     def mode(self) -> Mode:

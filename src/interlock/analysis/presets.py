@@ -12,6 +12,8 @@ TASKS_STARTED = "ai_agent_tasks_started_total"
 TASKS = "ai_agent_tasks_total"
 TASKS_VERIFIED = "ai_agent_tasks_verified_total"
 VIOLATIONS = "ai_agent_policy_violations_total"
+ALERTS = "ALERTS"
+"""Where Prometheus itself keeps its alerts: a series each, with a sample at each evaluation."""
 DURATION_BUCKETS = "ai_agent_task_duration_seconds_bucket"
 
 # Who verifies a task, most trusted first. A task may be verified by several: they are never added up.
@@ -132,11 +134,11 @@ def metric(name: str) -> Metric:
         raise ValueError(f"metric must be one of {', '.join(sorted(BUILT_IN))}, not {name!r}") from None
 
 
-def families(metrics: Iterable[str], *, derive_warmup: bool = True) -> frozenset[str]:
-    """Metric names that must be read to judge these metrics.
+def families(gates: Iterable[frozenset[str]], *, derive_warmup: bool = True) -> frozenset[str]:
+    """Metric names that must be read, given those that each gate needs.
 
     With `derive_warmup` also the task durations, from which the warm-up follows where none is set.
     """
     always = {TASKS_STARTED, TASKS, PROCESS_START}
     durations = {DURATION_BUCKETS} if derive_warmup else set()
-    return frozenset(always | durations).union(*(metric(name).families for name in metrics))
+    return frozenset(always | durations).union(*gates)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import assert_never
 
 from interlock.analysis.evidence import MIN_OUTCOMES, Tally
-from interlock.analysis.judges import CompareJudge, EventsJudge, Judge, LimitJudge
+from interlock.analysis.judges import AlertJudge, CompareJudge, EventsJudge, Judge, LimitJudge, MetricJudge
 from interlock.analysis.plan import Compare, Mode, Track
 from interlock.analysis.presets import TASKS, Proportion
+from interlock.analysis.silence import NoDataReading
 from interlock.analysis.timeline import Stretch
 
 STALE_AFTER = 120.0  # seconds without a sample that are more than scrape jitter
@@ -31,9 +33,11 @@ class GateReading:
     """One gate, read.
 
     `log_evidence`: ln of weight share times E, comparable with the report's threshold; `odds` is the same as
-    "37:1" (empty for events, which are counted). `p_value` in (0, 1] is anytime-valid: 1 / its maximum.
-    `candidate` and `stable` are like "0.81 (n=212)", empty where unknown. A gate that is not `judged` in the
-    running step is Inconclusive and must not hold the rollout.
+    "37:1" (empty for events and alerts). `p_value` in (0, 1] is anytime-valid: 1 / its maximum.
+    `candidate` and `stable` are like "0.81 (n=212)", empty where unknown: all outcomes that the odds rest on,
+    from the gate's first step on; of a gate that failed, those since the step whose evidence is strongest.
+    A gate that is not `judged` in the running step is Inconclusive, shows neither odds nor counts, and must
+    not hold the rollout.
     """
 
     name: str
@@ -56,6 +60,7 @@ class EvidenceReport:
     `reverts`, once true, stays so. Logs are natural; `threshold` is ln(1/alpha). Counts are of the running
     step and its mode, since its clock start; `*_tasks` after warm-up in canary and full.
     `last_sample`: unix seconds of the candidate's newest sample in that mode, None if there is none.
+    `no_data`: why nothing is learned of the candidate at present; None while something is.
     """
 
     gates: tuple[GateReading, ...]
@@ -71,6 +76,7 @@ class EvidenceReport:
     warmed_up: bool
     warnings: tuple[str, ...]
     p_value: float = 1.0
+    no_data: NoDataReading | None = None
 
     @property
     def reverts(self) -> bool:
@@ -89,7 +95,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the readings of all gates share. `newest`: last sample in the step's mode by track and family."""
+    """What the readings of all gates share. `newest`: last sample in the step's mode by track and family.
+
+    `finished`: tasks of the candidate in this step that the gate has seen under its present rules.
+    """
 
     now: float
     running: Stretch | None
@@ -103,26 +112,35 @@ class Facts:
         return self.now - self.newest.get((track, family), -math.inf)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The counts that the odds rest on, as people read them."""
+
+    candidate: str = ""
+    stable: str = ""
+    since: str = ""
+
+
 def read(judge: Judge, standing: Standing, facts: Facts) -> GateReading:
     """The reading of one gate."""
     gate = judge.gate
     verdict, reason = _verdict(judge, standing, facts)
     judged = standing.failed or facts.running is None or gate.judges(facts.running.step)
-    step = judge.strongest if standing.failed and not isinstance(judge, EventsJudge) else _step(facts)
-    candidate, stable = _shown(judge, step)
-    counted = isinstance(judge, EventsJudge)
-    log = standing.peak if standing.failed and not counted else standing.now
+    weighed = isinstance(judge, CompareJudge | LimitJudge)
+    log = standing.peak if standing.failed else standing.now
+    # a gate that does not judge says neither odds nor counts: they would be those of an earlier step
+    shown = _shown(judge, standing.failed, mode_of(facts.running)) if judged else _Shown()
     return GateReading(
         name=gate.name,
         verdict=verdict,
-        log_evidence=0.0 if counted else log,
-        odds="" if counted else odds(log),
-        candidate=candidate,
-        stable=stable,
-        message=reason or _sentence(judge, verdict, log, (candidate, stable), facts),
+        log_evidence=log if weighed else 0.0,
+        odds=odds(log) if weighed and judged else "",
+        candidate=shown.candidate,
+        stable=shown.stable,
+        message=reason or _sentence(judge, verdict, log, shown, facts),
         safety=gate.safety,
         judged=judged,
-        p_value=1.0 if counted else min(1.0, math.exp(-standing.peak)),
+        p_value=min(1.0, math.exp(-standing.peak)) if weighed else 1.0,
     )
 
 
@@ -133,8 +151,12 @@ def _verdict(judge: Judge, standing: Standing, facts: Facts) -> tuple[Verdict, s
     if facts.spoilt:
         return Verdict.NO_DATA, f"not decided: counts are doubled in {', '.join(facts.spoilt)}"
     running = facts.running
-    if running is None or not judge.gate.judges(running.step) or facts.now < running.started:
-        return Verdict.INCONCLUSIVE, _not_judged(judge, running)
+    if running is None or (aside := _not_judged(judge, running, facts.now)):
+        return Verdict.INCONCLUSIVE, aside if running else "no step to judge"
+    return (Verdict.PASS, "") if isinstance(judge, AlertJudge) else _judged(judge, running, facts)
+
+
+def _judged(judge: MetricJudge, running: Stretch, facts: Facts) -> tuple[Verdict, str]:
     if silence := _silence(judge, facts):
         return Verdict.NO_DATA, silence
     if undecided := _undecided(judge, running, facts):
@@ -142,91 +164,111 @@ def _verdict(judge: Judge, standing: Standing, facts: Facts) -> tuple[Verdict, s
     return Verdict.PASS, ""
 
 
-def _not_judged(judge: Judge, running: Stretch | None) -> str:
-    if running is None:
-        return "no step to judge"
+def _not_judged(judge: Judge, running: Stretch, now: float) -> str:
+    """Why the gate has no say at the moment; empty when it has."""
     if isinstance(judge.gate.test, Compare) and not running.step.compares:
         return "not judged: without a hold-out there is nothing to compare with"
     if not judge.gate.judges(running.step):
         return f"not judged in {running.step.kind}"
-    return "the step's clock has not started"
+    if now < running.started:
+        return "the step's clock has not started"
+    return "the gate was changed: its evidence has not begun" if now < judge.gate.since else ""
 
 
-def _silence(judge: Judge, facts: Facts) -> str:
-    """Why the candidate's data cannot be judged; absence is never a pass and never 0."""
+def _silence(judge: MetricJudge, facts: Facts) -> str:
+    """Why the data cannot be judged; absence is never a pass and never 0."""
     family = _total_family(judge)
     age = facts.age(Track.CANDIDATE, family)
     if age == math.inf:
         return f"no sample of {family} from the candidate"
-    return f"no sample of {family} from the candidate for {age:.0f} s" if age > STALE_AFTER else ""
+    if age > STALE_AFTER:
+        return f"no sample of {family} from the candidate for {age:.0f} s"
+    if isinstance(judge, CompareJudge) and facts.age(Track.STABLE, family) > STALE_AFTER:
+        return "no recent sample from the stable version: nothing to compare with"
+    return ""
 
 
-def _undecided(judge: Judge, running: Stretch, facts: Facts) -> str:
+def _undecided(judge: MetricJudge, running: Stretch, facts: Facts) -> str:
     """What is still awaited; empty when the absence of harm means something."""
     if facts.now < running.warm:
         left = f" for another {math.ceil(running.warm - facts.now)} s" if running.warm < math.inf else ""
         return f"warming up{left}: outcomes are not comparable yet"
+    changed = judge.gate.since > running.started
+    if changed and facts.finished < running.step.min_tasks:
+        missing = math.ceil(running.step.min_tasks - facts.finished)
+        return f"the gate was changed: {missing} more tasks of the candidate under its new rules"
     if facts.finished < 1:
         return "no task of the candidate has finished in this step"
-    if isinstance(judge, CompareJudge):
-        if facts.age(Track.STABLE, _total_family(judge)) > STALE_AFTER:
-            return "no recent sample from the stable version: nothing to compare with"
-        if not judge.blocks(running.step.index):
-            candidate, stable = judge.tallies(running.step.index)
-            seen = f"{candidate.total:.0f} of the candidate, {stable.total:.0f} of stable so far"
-            return f"too few outcomes to compare, {MIN_OUTCOMES} of each needed: {seen}"
+    if isinstance(judge, CompareJudge) and not judge.blocks(running.step.index):
+        candidate, stable = judge.tallies(running.step.index)
+        seen = f"{candidate.total:.0f} of the candidate, {stable.total:.0f} of stable so far"
+        return f"too few outcomes to compare, {MIN_OUTCOMES} of each needed: {seen}"
     return ""
 
 
-def _total_family(judge: Judge) -> str:
+def _total_family(judge: MetricJudge) -> str:
     return TASKS if isinstance(judge, EventsJudge) else judge.metric.total.family
 
 
-def _sentence(judge: Judge, verdict: Verdict, log: float, shown: tuple[str, str], facts: Facts) -> str:
-    candidate, stable = (side or "no outcome" for side in shown)
+def _sentence(judge: Judge, verdict: Verdict, log: float, shown: _Shown, facts: Facts) -> str:
+    candidate, stable = (side or "no outcome" for side in (shown.candidate, shown.stable))
     match judge:
         case CompareJudge():
             points = 100 * judge.delta
             margin = f" by over {points:g} points" if points else ""
             claim = f"that the candidate {judge.metric.harm} more often{margin}"
             verified = f", verified by {facts.verifier}" if judge.metric.verified and facts.verifier else ""
-            tail = f"{candidate} against {stable}{verified}{_capped(judge.capped)}"
+            tail = f"{candidate} against {stable}{shown.since}{verified}{_capped(judge.capped)}"
         case LimitJudge():
             claim = (
                 f"that the candidate {judge.metric.harm} in more than {100 * judge.maximum:g} % of its tasks"
             )
-            tail = f"{candidate}{_capped(judge.capped)}"
+            tail = f"{candidate}{shown.since}{_capped(judge.capped)}"
         case EventsJudge():
             noun = judge.metric.noun + ("" if round(judge.count) == 1 else "s")
             return f"{judge.count:.0f} {noun} of the candidate, {judge.maximum} allowed"
+        case AlertJudge():
+            return told(judge.fired) if judge.fired else "no such alert fires"
         case _:
             assert_never(judge)
-    spaced = odds(log).replace(":", " : ")
     if verdict is Verdict.FAIL:
-        return f"{spaced} {claim}: {tail}"
+        return f"{odds(log)} {claim}: {tail}"
     evidence = "no evidence of harm" if log <= 0 else "not enough evidence of harm"
-    return f"{evidence}: {tail}; {spaced} {claim}"
+    return f"{evidence}: {tail}; {odds(log)} {claim}"
+
+
+def told(alert: tuple[float, str]) -> str:
+    """An alert (unix seconds of a sample, name) in words."""
+    at, name = alert
+    return f"alert {name} fires, seen at {datetime.fromtimestamp(at, UTC):%H:%M:%S} UTC"
 
 
 def _capped(excess: float) -> str:
     return f"; {excess:.0f} more than there were tasks, left out" if excess else ""
 
 
-def _step(facts: Facts) -> int | None:
-    return facts.running.step.index if facts.running else None
-
-
-def _shown(judge: Judge, step: int | None) -> tuple[str, str]:
+def _shown(judge: Judge, failed: bool, mode: Mode) -> _Shown:
+    """All that the gate has counted in this mode; once failed, the counts that hold most of the evidence."""
     match judge:
         case CompareJudge():
+            oldest = judge.oldest
+            step = judge.strongest if failed else oldest
             candidate, stable = judge.tallies(step)
-            return share(candidate, judge.metric), share(stable, judge.metric)
+            return _Shown(share(candidate, judge.metric), share(stable, judge.metric), _later(step, oldest))
         case LimitJudge():
-            return share(judge.tally(step), judge.metric), ""
+            oldest = judge.oldest(mode)
+            step = judge.strongest if failed else oldest
+            return _Shown(share(judge.tally(step), judge.metric), since=_later(step, oldest))
         case EventsJudge():
-            return f"{judge.count:.0f}", ""
+            return _Shown(f"{judge.count:.0f}")
+        case AlertJudge():
+            return _Shown()
         case _:
             assert_never(judge)
+
+
+def _later(step: int | None, oldest: int | None) -> str:
+    return f" since step {step + 1}" if step is not None and step != oldest else ""
 
 
 def share(counts: Tally, metric: Proportion) -> str:

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from interlock.analysis.plan import Compare, Events, Gate, Limit, Plan, PlannedStep, Side, StepTime
+import hashlib
+import math
+from datetime import datetime
+
+import rfc8785
+
+from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Plan, PlannedStep, Side, StepTime
 from interlock.core.observation import Timing
 from interlock.model.rollout import Gate as GateSpec
-from interlock.model.rollout import Rollout
-from interlock.model.rolloutstatus import Attempt
+from interlock.model.rollout import Rollout, Step
+from interlock.model.rolloutstatus import Attempt, GateStart
 
 
-def plan_gate(spec: GateSpec) -> Gate:
+def plan_gate(spec: GateSpec, since: float = -math.inf) -> Gate:
     """A gate of the API as the analysis judges it. Raises ValueError when metric and test do not fit."""
-    test: Compare | Limit | Events
-    if spec.metric is None:
-        raise ValueError("alert gates are not judged by this version: remove the gate")
+    test: Compare | Limit | Events | Alert
     if spec.compare:
         test = Compare(float(spec.compare.worse_by_points) / 100)
     elif spec.limit:
         test = Limit(float(spec.limit.max_percent) / 100)
+    elif spec.alert:
+        test = Alert(dict(spec.alert.match_labels))
     else:
         test = Events(spec.events.max if spec.events else 0)
-    safety = isinstance(test, Events) or "violation" in spec.metric
+    metric = spec.metric or ""
+    safety = isinstance(test, Events | Alert) or "violation" in metric
     return Gate(
         spec.name,
-        spec.metric,
+        metric,
         test,
         weight=spec.weight,
         safety=safety if spec.safety is None else spec.safety,
+        since=since,
     )
 
 
@@ -42,18 +50,73 @@ def plan_problem(rollout: Rollout) -> str:
     return ""
 
 
+def has_alerts(rollout: Rollout) -> bool:
+    """Whether a gate asks for alerts: only then are they read."""
+    return any(gate.alert for gate in rollout.spec.analysis.gates)
+
+
+def alert_tests(rollout: Rollout) -> tuple[Alert, ...]:
+    """The alerts that its gates ask for."""
+    return tuple(Alert(dict(g.alert.match_labels)) for g in rollout.spec.analysis.gates if g.alert)
+
+
+# ------------------------------------------------------------------ edited gates
+def gate_hash(rollout: Rollout, gate: GateSpec) -> str:
+    """Names the rules under which a gate gathers evidence; 16 hex.
+
+    Without defaults, as `strategy_hash`: a newer operator with a further field must not start it afresh.
+    """
+    analysis = rollout.spec.analysis
+    rules = {
+        "gate": gate.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True),
+        "falseRevertPercent": analysis.false_revert_percent,
+        "warmupSeconds": analysis.warmup_seconds,
+    }
+    return hashlib.sha256(rfc8785.dumps(rules)).hexdigest()[:16]
+
+
+def gate_starts(rollout: Rollout, previous: tuple[GateStart, ...], now: datetime) -> tuple[GateStart, ...]:
+    """Since when each gate of the spec has its rules: as before where they are the same, else since `now`."""
+    known = {(start.name, start.hash): start for start in previous}
+    found = []
+    for gate in rollout.spec.analysis.gates:
+        rules = gate_hash(rollout, gate)
+        found.append(known.get((gate.name, rules)) or GateStart(name=gate.name, hash=rules, since=now))
+    return tuple(found)
+
+
+def _since(rollout: Rollout, attempt: Attempt | None, gate: GateSpec) -> float:
+    """When the gate's evidence begins; never while its edit is not yet part of the attempt's record."""
+    if attempt is None or not attempt.gate_starts:
+        return -math.inf
+    rules = gate_hash(rollout, gate)
+    return next(
+        (s.since.timestamp() for s in attempt.gate_starts if (s.name, s.hash) == (gate.name, rules)),
+        math.inf,
+    )
+
+
+# ------------------------------------------------------------------ the plan
 def plan_of(rollout: Rollout, timing: Timing) -> Plan | None:
     """What the running attempt is judged by; None when there is nothing to judge."""
     status = rollout.status
     if status.stable is None or status.candidate is None:
         return None
     steps = tuple(
-        PlannedStep(index, step.kind, step.min_tasks, compares=not step.full or step.full.holdout_percent > 0)
+        PlannedStep(
+            index,
+            step.kind,
+            step.min_tasks,
+            compares=not step.full or step.full.holdout_percent > 0,
+            share=_share(step),
+        )
         for index, step in enumerate(rollout.spec.strategy.steps)
     )
     warmup = rollout.spec.analysis.warmup_seconds
     return Plan(
-        gates=tuple(plan_gate(gate) for gate in rollout.spec.analysis.gates),
+        gates=tuple(
+            plan_gate(gate, _since(rollout, status.attempt, gate)) for gate in rollout.spec.analysis.gates
+        ),
         alpha=rollout.spec.analysis.alpha,
         steps=steps,
         candidate=Side(status.candidate.version, status.candidate.workload + "-"),
@@ -62,6 +125,15 @@ def plan_of(rollout: Rollout, timing: Timing) -> Plan | None:
         settle=timing.settle,
         warmup=None if warmup is None else float(warmup),
     )
+
+
+def _share(step: Step) -> float:
+    """The part of the live requests that the candidate answers, or gets a copy of in shadow."""
+    if step.shadow:
+        return step.shadow.percent / 100
+    if step.canary:
+        return step.canary.percent / 100
+    return 1 - (step.full.holdout_percent if step.full else 0) / 100
 
 
 def step_times(attempt: Attempt) -> tuple[StepTime, ...]:

@@ -20,7 +20,7 @@ from interlock.errors import Conflict, InterlockError, TransientError
 from interlock.model.rollout import Rollout
 from interlock.operator import feed, probes, routing
 from interlock.operator.cache import Cache, Key, Manifest, key_of
-from interlock.operator.evidence import Evidence, keep_reading
+from interlock.operator.evidence import Evidence, is_worth_reading, keep_reading
 from interlock.operator.observe import Observer
 from interlock.operator.queue import Queue
 from interlock.operator.reconcile import Reconciler
@@ -52,7 +52,10 @@ class Operator:
         self.cache = Cache()
         self.queue: Queue[Key] = Queue(time.monotonic)
         self.evidence = Evidence(metrics, settings.timing, lambda: now().timestamp())
-        self.observer = Observer(objects, self.cache, self.evidence, settings.timing, settings.gates_refresh)
+        self.neighbours = Neighbours(self.cache, self.queue.add)
+        self.observer = Observer(
+            objects, self.cache, self.neighbours, self.evidence, settings.timing, settings.gates_refresh
+        )
         self.reconciler = Reconciler(objects, self.cache, self.observer, telemetry, now)
         self.synced = False
         self._active: set[tuple[str, str]] = set()
@@ -82,7 +85,8 @@ class Operator:
     async def list_all(self) -> None:
         """Compare the cache with the API server, kind by kind; what the watch missed is counted."""
         for kind in feed.WATCHED:
-            listed = await self.objects.list(kind, selector=feed.SELECTORS.get(kind, ""))
+            selector = feed.SELECTORS.get(kind, "")
+            listed = [feed.lean(found) for found in await self.objects.list(kind, selector=selector)]
             for manifest in self.cache.learn(kind, listed):
                 self._missed(manifest)
                 self._wake(manifest)
@@ -92,7 +96,7 @@ class Operator:
                 if fresh is None:
                     self._missed(manifest)
                     self.heard("DELETED", manifest)
-                elif self.cache.put(fresh):  # younger than the listing, or no longer labelled
+                elif self.cache.put(feed.lean(fresh)):  # younger than the listing, or no longer labelled
                     self._wake(fresh)
 
     def _missed(self, manifest: Manifest) -> None:
@@ -143,11 +147,9 @@ class Operator:
                     self.cache.put(fresh)
 
     def _rollouts(self) -> Iterator[Rollout]:
-        """Rollouts that may have something to read; a glance at the raw status keeps idle ones free."""
+        """Rollouts that may have something to read."""
         for manifest in self.cache.all("Rollout"):
-            held = manifest.get("status") or {}
-            stage = (held.get("attempt") or {}).get("stage")
-            if stage in ("Running", "Soaking") or held.get("draining"):
+            if is_worth_reading(manifest):
                 with contextlib.suppress(ValidationError):
                     yield Rollout.read(manifest)
 

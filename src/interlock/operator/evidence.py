@@ -10,15 +10,18 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from interlock.analysis import presets
-from interlock.analysis.gates import AttemptEvidence, EvidenceReport
+from interlock.analysis.gates import AttemptEvidence, EvidenceReport, Plan
+from interlock.analysis.presets import ALERTS
+from interlock.analysis.series import Identity as SeriesIdentity
 from interlock.core.observation import Timing, Unreadable
-from interlock.core.plans import plan_of, plan_problem, step_times
+from interlock.core.plans import alert_tests, has_alerts, plan_of, plan_problem, step_times
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
-from interlock.model.rolloutstatus import Attempt
-from interlock.ports import Metrics, Selection
+from interlock.model.rolloutstatus import Attempt, GateStart
+from interlock.ports import Manifest, Metrics, Selection
 
 log = logging.getLogger(__name__)
 
@@ -31,19 +34,45 @@ BASELINE = 60.0
 CONVERSATIONS = "ai_agent_conversations_active"
 
 
+ALERT_WINDOW = 120.0
+"""Seconds that an alert's last sample stands for: rules may be evaluated once a minute only."""
+
+
+Identity = tuple[str, int, str]
+
+
 @dataclass(slots=True)
 class _Watched:
-    """One attempt under observation."""
+    """One attempt under observation. `rules` are those of the plan; edited, the evidence goes on."""
 
-    identity: tuple[str, int, str]
+    identity: Identity
+    rules: _Rules
+    plan: Plan
     evidence: AttemptEvidence
     families: frozenset[str]
     read_until: float
     report: EvidenceReport | Unreadable | None = None
 
 
-def _identity(rollout: Rollout, attempt: Attempt) -> tuple[str, int, str]:
-    return rollout.metadata.uid, attempt.number, f"{attempt.strategy_hash}@{attempt.walk_started_time}"
+@dataclass(slots=True)
+class _Alarm:
+    """What fires while an attempt is prepared, and since when it was seen to, unix seconds."""
+
+    identity: Identity
+    fires: dict[SeriesIdentity, tuple[float, str]]
+    unknown: str = "alerts have not been read yet"
+
+
+_Rules = tuple[int, tuple[GateStart, ...]]
+"""Generation of the spec and starts of its gates: where both are the same, so is the plan."""
+
+
+def _identity(rollout: Rollout, attempt: Attempt) -> Identity:
+    return rollout.metadata.uid, attempt.number, attempt.walk_started_time.isoformat()
+
+
+def _rules(rollout: Rollout, attempt: Attempt) -> _Rules:
+    return rollout.metadata.generation, attempt.gate_starts
 
 
 class Evidence:
@@ -55,14 +84,30 @@ class Evidence:
         self._now = now
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._conversations: dict[tuple[str, str], dict[str, float | None]] = {}
+        self._alarms: dict[tuple[str, str], _Alarm] = {}
 
     def report(self, rollout: Rollout) -> EvidenceReport | Unreadable | None:
-        """The newest report of the running attempt; None before the first one."""
+        """The newest report of the running attempt by its present rules; None before the first one."""
         attempt = rollout.status.attempt
         watched = self._watched.get(_place(rollout))
         if attempt is None or watched is None or watched.identity != _identity(rollout, attempt):
             return None
+        if watched.rules != _rules(rollout, attempt) and self._plan(rollout) not in (watched.plan, None):
+            return None
         return watched.report
+
+    def firing(self, rollout: Rollout) -> str:
+        """The alert that would take a prepared attempt back at once, or why that is not known; else empty."""
+        attempt = rollout.status.attempt
+        if attempt is None or not _is_armed(rollout, attempt):
+            return ""
+        alarm = self._alarms.get(_place(rollout))
+        if alarm is None or alarm.identity != _identity(rollout, attempt):
+            return "alerts have not been read yet"
+        if alarm.fires:
+            at, name = min(alarm.fires.values())
+            return f"alert {name} fires since {datetime.fromtimestamp(at, UTC):%H:%M:%S} UTC"
+        return alarm.unknown
 
     def conversations(self, rollout: Rollout) -> dict[str, float | None]:
         """Open conversations by draining workload, as last read."""
@@ -72,6 +117,7 @@ class Evidence:
         """The Rollout is gone."""
         self._watched.pop((namespace, name), None)
         self._conversations.pop((namespace, name), None)
+        self._alarms.pop((namespace, name), None)
 
     async def look(self, rollout: Rollout) -> bool:
         """Read what is new for one Rollout. Returns whether it has anything to read at all."""
@@ -85,7 +131,13 @@ class Evidence:
             await self._read_evidence(rollout)
         else:
             self._watched.pop(_place(rollout), None)
-        return active or draining
+        attempt = rollout.status.attempt
+        armed = attempt is not None and _is_armed(rollout, attempt)
+        if attempt is not None and armed:
+            await self._read_alerts(rollout, attempt)
+        else:
+            self._alarms.pop(_place(rollout), None)
+        return active or draining or armed
 
     async def _read_evidence(self, rollout: Rollout) -> None:
         attempt = rollout.status.attempt
@@ -111,19 +163,47 @@ class Evidence:
         attempt, place = rollout.status.attempt, _place(rollout)
         if attempt is None or attempt.traffic_started_time is None:
             return None
-        identity = _identity(rollout, attempt)
+        identity, rules = _identity(rollout, attempt), _rules(rollout, attempt)
         watched = self._watched.get(place)
-        if watched is not None and watched.identity == identity:
+        if watched is not None and (watched.identity, watched.rules) == (identity, rules):
             return watched
-        plan = None if plan_problem(rollout) else plan_of(rollout, self._timing)
+        plan = self._plan(rollout)
+        if watched is not None and watched.identity == identity and plan in (watched.plan, None):
+            watched.rules = rules  # the edit was about something else, or cannot be followed
+            return watched
         if plan is None:
             return None
         # not from its first traffic: a pod older than that would lose what its first scrape shows
         since = attempt.walk_started_time.timestamp()
-        families = presets.families([gate.metric for gate in plan.gates], derive_warmup=plan.warmup is None)
-        watched = _Watched(identity, AttemptEvidence(plan, since), families, since - BASELINE)
+        families = presets.families((gate.families for gate in plan.gates), derive_warmup=plan.warmup is None)
+        watched = _Watched(identity, rules, plan, AttemptEvidence(plan, since), families, since - BASELINE)
         self._watched[place] = watched
         return watched
+
+    def _plan(self, rollout: Rollout) -> Plan | None:
+        return None if plan_problem(rollout) else plan_of(rollout, self._timing)
+
+    async def _read_alerts(self, rollout: Rollout, attempt: Attempt) -> None:
+        """Which of the alerts that its gates ask for fire now."""
+        place, identity = _place(rollout), _identity(rollout, attempt)
+        alarm = self._alarms.get(place)
+        if alarm is None or alarm.identity != identity:
+            alarm = self._alarms[place] = _Alarm(identity, {})
+        meta = rollout.metadata
+        answer = await self._metrics.read(
+            Selection(frozenset({ALERTS}), meta.namespace, rollout.spec.agent, self._now(), ALERT_WINDOW)
+        )
+        if isinstance(answer, Unreadable):
+            alarm.unknown = f"alerts cannot be read: {answer.reason}"
+            return
+        tests = alert_tests(rollout)
+        candidate = rollout.status.candidate.version if rollout.status.candidate else ""
+        alarm.fires = {
+            one.identity: alarm.fires.get(one.identity, (one.points[0][0], one.labels.get("alertname", "")))
+            for one in answer.series
+            if one.points and any(test.matches(one.labels, candidate) for test in tests)
+        }
+        alarm.unknown = ""
 
     async def _read_conversations(self, rollout: Rollout) -> None:
         selection = Selection(
@@ -153,6 +233,24 @@ class Evidence:
 
 def _place(rollout: Rollout) -> tuple[str, str]:
     return rollout.metadata.namespace, rollout.metadata.name
+
+
+def is_worth_reading(manifest: Manifest) -> bool:
+    """Whether a Rollout may have something to read: a glance at the raw object keeps idle ones free."""
+    held = manifest.get("status") or {}
+    stage = (held.get("attempt") or {}).get("stage")
+    gates = ((manifest.get("spec") or {}).get("analysis") or {}).get("gates") or ()
+    return bool(
+        stage in ("Running", "Soaking")
+        or held.get("draining")
+        or (stage == "Preparing" and any("alert" in gate for gate in gates))
+    )
+
+
+def _is_armed(rollout: Rollout, attempt: Attempt) -> bool:
+    """Whether a firing alert would keep the prepared attempt from starting: nothing to go back to, none."""
+    prepared = attempt.stage is Stage.PREPARING and rollout.status.stable is not None
+    return prepared and has_alerts(rollout)
 
 
 def _has_traffic(rollout: Rollout) -> bool:
