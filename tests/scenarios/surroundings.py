@@ -16,6 +16,23 @@ Manifest = dict[str, Any]
 NAMESPACE = "shop"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
+GATEWAY_CLASS = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "GatewayClass",
+    "metadata": {"name": "example"},
+    "spec": {"controllerName": "example.com/gateway"},
+    "status": {
+        "supportedFeatures": [{"name": "HTTPRoute"}, {"name": "HTTPRouteRequestPercentageMirror"}],
+    },
+}
+"""Of a gateway that can do what a step may ask for."""
+GATEWAY = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "Gateway",
+    "metadata": {"name": "public", "namespace": "gateways"},
+    "spec": {"gatewayClassName": "example"},
+}
+
 
 @dataclass
 class Behaviour:
@@ -51,6 +68,8 @@ class Surroundings:
         self.now = START
         self.random = random.Random(seed)  # noqa: S311 - a reproducible story, not a secret
         self.objects = MemoryObjects()
+        for manifest in (GATEWAY_CLASS, GATEWAY):
+            self.objects._create(manifest)
         self.metrics = MemoryMetrics()
         self.behaviour: dict[str, Behaviour] = defaultdict(Behaviour)
         """By version, or by image: that one goes first."""

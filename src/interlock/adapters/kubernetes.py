@@ -43,6 +43,8 @@ RESOURCES = {
     "Deployment": Resource("apps/v1", "deployments"),
     "EndpointSlice": Resource("discovery.k8s.io/v1", "endpointslices"),
     "HTTPRoute": Resource("gateway.networking.k8s.io/v1", "httproutes"),
+    "Gateway": Resource("gateway.networking.k8s.io/v1", "gateways"),
+    "GatewayClass": Resource("gateway.networking.k8s.io/v1", "gatewayclasses"),
     "Event": Resource("events.k8s.io/v1", "events"),
 }
 

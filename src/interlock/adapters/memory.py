@@ -144,7 +144,7 @@ def _copied_value(value: Any) -> Any:
 
 
 def _key(manifest: Manifest) -> tuple[str, str, str]:
-    return manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+    return manifest["kind"], manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]
 
 
 def _without_version(manifest: Manifest) -> Manifest:

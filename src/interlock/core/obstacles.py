@@ -164,7 +164,7 @@ def claims_of(rollout: Rollout) -> frozenset[Claim]:
     """What the Rollout's route claims."""
     settings = rollout.spec.traffic.gateway_api
     paths = [match.path for match in settings.matches] or ["/"]
-    return frozenset(product(settings.hostnames, (_prefix(path) for path in paths)))
+    return frozenset(product(settings.hostnames, (prefix(path) for path in paths)))
 
 
 def claims(route: Manifest) -> frozenset[Claim]:
@@ -180,7 +180,7 @@ def claims(route: Manifest) -> frozenset[Claim]:
         if _is_plain(match)
     ]
     paths = [(match.get("path") or {}).get("value") or "/" for match in matches]
-    return frozenset(product(spec.get("hostnames") or [], (_prefix(path) for path in paths)))
+    return frozenset(product(spec.get("hostnames") or [], (prefix(path) for path in paths)))
 
 
 def _is_plain(match: Manifest) -> bool:
@@ -188,7 +188,8 @@ def _is_plain(match: Manifest) -> bool:
     return not conditions and (match.get("path") or {}).get("type", "PathPrefix") == "PathPrefix"
 
 
-def _prefix(path: str) -> str:
+def prefix(path: str) -> str:
+    """A path prefix as it is matched: with or without a trailing slash it is the same."""
     return path.rstrip("/")
 
 

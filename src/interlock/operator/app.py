@@ -21,6 +21,7 @@ from interlock.model.rollout import Rollout
 from interlock.operator import feed, probes, routing
 from interlock.operator.cache import Cache, Key, Manifest, key_of
 from interlock.operator.evidence import Evidence, is_worth_reading, keep_reading
+from interlock.operator.neighbours import Neighbours
 from interlock.operator.observe import Observer
 from interlock.operator.queue import Queue
 from interlock.operator.reconcile import Reconciler
@@ -54,7 +55,12 @@ class Operator:
         self.evidence = Evidence(metrics, settings.timing, lambda: now().timestamp())
         self.neighbours = Neighbours(self.cache, self.queue.add)
         self.observer = Observer(
-            objects, self.cache, self.neighbours, self.evidence, settings.timing, settings.gates_refresh
+            objects,
+            self.cache,
+            self.neighbours,
+            self.evidence,
+            timing=settings.timing,
+            gates_refresh=settings.gates_refresh,
         )
         self.reconciler = Reconciler(objects, self.cache, self.observer, telemetry, now)
         self.synced = False

@@ -7,11 +7,14 @@ those carry the resourceVersion that was seen here and fail when it is old.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 Manifest = dict[str, Any]
 Key = tuple[str, str, str]
 """Kind, namespace, name."""
+Observer = Callable[[Manifest | None, Manifest | None], None]
+"""Told of each change what was kept before and what is kept now; None where there was or is nothing."""
 
 _NOISE = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -34,6 +37,7 @@ class Cache:
     def __init__(self) -> None:
         self._objects: dict[str, dict[tuple[str, str], Manifest]] = defaultdict(dict)
         self._deleted: dict[Key, int] = {}
+        self.observers: list[Observer] = []
 
     def put(self, manifest: Manifest) -> bool:
         """Keep the object unless something newer is known. Returns whether anything changed."""
@@ -43,7 +47,8 @@ class Cache:
         if (known and version_of(known) >= version) or self._deleted.get(key, 0) >= version > 0:
             return False
         self._deleted.pop(key, None)
-        self._objects[kind][namespace, name] = trimmed(manifest)
+        self._objects[kind][namespace, name] = kept = trimmed(manifest)
+        self._tell(known, kept)
         return True
 
     def drop(self, manifest: Manifest) -> bool:
@@ -53,7 +58,14 @@ class Cache:
         if known and known["metadata"].get("uid") != manifest["metadata"].get("uid"):
             return False
         self._deleted[key] = max(version_of(manifest), version_of(known) if known else 0)
-        return self._objects[kind].pop((namespace, name), None) is not None
+        if self._objects[kind].pop((namespace, name), None) is None:
+            return False
+        self._tell(known, None)
+        return True
+
+    def _tell(self, old: Manifest | None, new: Manifest | None) -> None:
+        for observer in self.observers:
+            observer(old, new)
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         """The object as last seen."""

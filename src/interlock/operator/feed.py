@@ -18,7 +18,6 @@ from interlock.core import labels
 from interlock.errors import DependencyError
 
 WATCHED: dict[str, tuple[str, str, str]] = {
-    "Rollout": ("interlock.dev", "v1alpha1", "rollouts"),
     "AgentVersion": ("interlock.dev", "v1alpha1", "agentversions"),
     "Release": ("interlock.dev", "v1alpha1", "releases"),
     "Deployment": ("apps", "v1", "deployments"),
@@ -26,18 +25,23 @@ WATCHED: dict[str, tuple[str, str, str]] = {
     "Service": ("", "v1", "services"),
     "EndpointSlice": ("discovery.k8s.io", "v1", "endpointslices"),
     "HTTPRoute": ("gateway.networking.k8s.io", "v1", "httproutes"),
+    "Gateway": ("gateway.networking.k8s.io", "v1", "gateways"),
+    "GatewayClass": ("gateway.networking.k8s.io", "v1", "gatewayclasses"),
+    "Rollout": ("interlock.dev", "v1alpha1", "rollouts"),
 }
+"""In the order in which they are listed: Rollouts last, so that none is woken for each thing around it."""
 SELECTORS = {
     "Deployment": labels.TEMPLATE,
     "ConfigMap": labels.ROLLOUT,
-    "Service": labels.ROLLOUT,
     "EndpointSlice": labels.ROLLOUT,
 }
-"""Only what is ours, or a template: a cluster's other objects are none of our business or memory."""
+"""Only what is ours, or a template: a cluster's other objects are none of our business or memory. Services
+and HTTPRoutes of others may be in the way of ours: of those the part that matters is kept (`lean`)."""
 
 _TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
-Listener = Callable[[str, dict[str, Any]], None]
+Manifest = dict[str, Any]
+Listener = Callable[[str, Manifest], None]
 """Told the event's type (ADDED, MODIFIED, DELETED or "" when listed) and the object."""
 
 
@@ -114,9 +118,43 @@ def _subscribe(
 ) -> None:
     async def handle(event: Any, **_: Any) -> None:
         manifest = {"apiVersion": _api_version(resource), "kind": kind, **dict(event["object"])}
-        listener(event["type"] or "", manifest)
+        listener(event["type"] or "", lean(manifest))
 
     kopf.on.event(*resource, registry=registry, id=f"watch-{kind}")(handle)
+
+
+_IDENTITY = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+
+
+def lean(manifest: Manifest) -> Manifest:
+    """What decisions read of other people's objects, which may be very many; ours as they are."""
+    meta = manifest["metadata"]
+    if labels.ROLLOUT in (meta.get("labels") or {}):
+        return manifest
+    spec = manifest.get("spec") or {}
+    match manifest["kind"]:
+        case "Service":
+            kept = _only(spec, "selector", "type")
+        case "HTTPRoute":
+            rules = [_only(rule, "matches") for rule in spec.get("rules") or []]
+            kept = _only(spec, "parentRefs", "hostnames") | {"rules": rules}
+        case "Gateway":
+            kept = _only(spec, "gatewayClassName")
+        case "GatewayClass":
+            features = _only(manifest.get("status") or {}, "supportedFeatures")
+            return _identified(manifest) | {"spec": _only(spec, "controllerName"), "status": features}
+        case _:
+            return manifest
+    return _identified(manifest) | {"spec": kept}
+
+
+def _identified(manifest: Manifest) -> Manifest:
+    meta = _only(manifest["metadata"], *_IDENTITY, "ownerReferences")
+    return _only(manifest, "apiVersion", "kind") | {"metadata": meta}
+
+
+def _only(part: Manifest, *keys: str) -> Manifest:
+    return {key: part[key] for key in keys if key in part}
 
 
 def _api_version(resource: tuple[str, str, str]) -> str:

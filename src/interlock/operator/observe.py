@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from interlock.core import labels, traffic, versions, workloads
+from interlock.core import adoption, labels, traffic, versions, workloads
 from interlock.core.ledger import release_of
+from interlock.core.memory import remember
 from interlock.core.observation import (
     Manifest,
+    Memory,
     Observation,
+    Obstacle,
     Target,
     Template,
     Timing,
     Unusable,
     WorkloadState,
 )
+from interlock.core.obstacles import Pod, Surroundings, claims_of, clone_labels, obstacles, parents
 from interlock.core.plans import plan_problem
-from interlock.core.status import is_ours
 from interlock.errors import DependencyError, SpecError
 from interlock.model.agentversion import AgentVersion
 from interlock.model.base import first_problem
+from interlock.model.release import Stage, VersionIdentity
 from interlock.model.rollout import Rollout
 from interlock.operator.cache import Cache
 from interlock.operator.evidence import Evidence
+from interlock.operator.neighbours import Neighbours
 from interlock.ports import Objects
 from interlock.reasons import Reason
 
@@ -41,19 +47,34 @@ class _Assessed:
     result: versions.Assessment
 
 
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    key: object
+    memory: Memory | None
+
+
 class Observer:
     """Assesses AgentVersions once per generation: their content cannot change without it."""
 
     def __init__(
-        self, objects: Objects, cache: Cache, evidence: Evidence, timing: Timing, gates_refresh: float
+        self,
+        objects: Objects,
+        cache: Cache,
+        neighbours: Neighbours,
+        evidence: Evidence,
+        *,
+        timing: Timing,
+        gates_refresh: float,
     ) -> None:
         self._objects = objects
         self._cache = cache
+        self._neighbours = neighbours
         self._evidence = evidence
         self._timing = timing
         self._gates_refresh = timedelta(seconds=gates_refresh)
         self._gates_written: dict[str, datetime] = {}
         self._assessed: dict[tuple[str, str], _Assessed] = {}
+        self._remembered: dict[str, _Remembered] = {}
 
     async def observe(self, rollout: Rollout, now: datetime) -> Observation:
         """Everything that a decision about `rollout` may look at."""
@@ -62,17 +83,26 @@ class Observer:
         candidate: Target | Unusable | None = None
         if status.candidate is not None:
             candidate = await self._tested(meta.namespace, status.candidate.version)
+        template = self._template(rollout)
         route = self._cache.get("HTTPRoute", meta.namespace, meta.name)
+        memory = self._memory(rollout, route)
+        baseline: Target | Unusable | None = None
+        if memory is not None and memory.stable is not None and is_blank(rollout):
+            baseline = await self.version(meta.namespace, memory.stable.version)
         return Observation(
             rollout=rollout,
             timing=self._timing,
             target=target,
             candidate=candidate,
-            template=self._template(rollout),
-            workloads=self._workloads(rollout),
+            template=template,
+            workloads=self._workloads(rollout, _known(rollout, memory)),
             route=traffic.read_route(route) if route else None,
             recorded_seq=self._recorded(rollout),
             earlier_releases=bool(self._cache.labelled("Release", meta.namespace, labels.ROLLOUT, meta.name)),
+            memory=memory,
+            baseline=baseline,
+            obstacles=await self._obstacles(rollout, _wanted(rollout, target, template), memory, template),
+            firing=self._evidence.firing(rollout),
             evidence=self._evidence.report(rollout),
             conversations=self._evidence.conversations(rollout),
             gates_due=self._gates_due(meta.uid, now),
@@ -86,6 +116,7 @@ class Observer:
     def forget(self, uid: str) -> None:
         """The Rollout is gone."""
         self._gates_written.pop(uid, None)
+        self._remembered.pop(uid, None)
 
     def _gates_due(self, uid: str, now: datetime) -> bool:
         written = self._gates_written.get(uid)
@@ -160,12 +191,17 @@ class Observer:
         except SpecError as error:
             return Unusable(Reason.DEPENDENCY_NOT_READY, str(error))
 
-    def _workloads(self, rollout: Rollout) -> dict[str, WorkloadState]:
+    def _workloads(self, rollout: Rollout, known: list[VersionIdentity]) -> dict[str, WorkloadState]:
+        """What the Rollout owns, and of known versions what it adopts as well."""
         meta = rollout.metadata
+        names = {version.workload for version in known}
         found: dict[str, dict[str, Manifest]] = defaultdict(dict)
         for kind in ("Deployment", "Service", "ConfigMap"):
             for manifest in self._cache.labelled(kind, meta.namespace, labels.ROLLOUT, meta.name):
-                if is_ours(rollout, manifest):
+                adopts = adoption.workload_of(manifest) in names and adoption.adoptable(
+                    rollout, manifest, known
+                )
+                if _is_of_a_workload(manifest) and (adopts or adoption.is_owned(rollout, manifest)):
                     found[manifest["metadata"]["name"]][kind] = manifest
         return {
             name: WorkloadState(
@@ -185,6 +221,71 @@ class Observer:
             for endpoint in item.get("endpoints") or []
         )
 
+    # ------------------------------------------------------------ what is remembered
+    def _memory(self, rollout: Rollout, route: Manifest | None) -> Memory | None:
+        """Read again only when a Release was written."""
+        meta = rollout.metadata
+        releases = self._cache.labelled("Release", meta.namespace, labels.ROLLOUT, meta.name)
+        serving: list[str] = []
+        if is_blank(rollout) and route is not None and adoption.belongs(rollout, route):
+            serving = [name for name, weight in traffic.read_route(route).weights.items() if weight]
+        written = frozenset((m["metadata"]["name"], m["metadata"]["resourceVersion"]) for m in releases)
+        key = (written, frozenset(serving))
+        known = self._remembered.get(meta.uid)
+        if known is None or known.key != key:
+            known = _Remembered(key, remember(releases, meta.uid, serving))
+            self._remembered[meta.uid] = known
+        return known.memory
+
+    # ------------------------------------------------------------ what is in the way
+    async def _obstacles(
+        self,
+        rollout: Rollout,
+        wanted: VersionIdentity | None,
+        memory: Memory | None,
+        template: Template | Unusable,
+    ) -> tuple[Obstacle, ...]:
+        meta, near = rollout.metadata, self._neighbours
+        tried = rollout.status.candidate or wanted
+        gateways = near.gateways(parents(rollout))
+        around = Surroundings(
+            rollouts=near.of_agent(meta.namespace, rollout.spec.agent),
+            children=await self._under_our_names(rollout, wanted),
+            services=near.selecting(meta.namespace, [tried.workload] if tried else []),
+            routes=near.claiming(claims_of(rollout)),
+            gateways=gateways,
+            classes=near.classes(gateways.values()),
+        )
+        known = _known(rollout, memory) + ([wanted] if wanted else [])
+        return obstacles(rollout, self._pods(rollout, tried, template), known, around)
+
+    async def _under_our_names(self, rollout: Rollout, wanted: VersionIdentity | None) -> list[Manifest]:
+        """Objects under the names of the route and, before they are made, of the workload's parts."""
+        meta = rollout.metadata
+        route = self._cache.get("HTTPRoute", meta.namespace, meta.name)
+        found = [route] if route is not None else []
+        for kind, name in _to_be_made(rollout, wanted):
+            manifest = self._cache.get(kind, meta.namespace, name)
+            if manifest is None and kind != "Service":
+                # of these kinds only what is labelled is watched, and an apply takes over what it finds
+                manifest = await self._objects.get(kind, meta.namespace, name)
+            if manifest is not None:
+                found.append(manifest)
+        return found
+
+    def _pods(
+        self, rollout: Rollout, tried: VersionIdentity | None, template: Template | Unusable
+    ) -> list[Pod]:
+        """Labels of the pods of the version that is tried or comes next."""
+        if tried is None:
+            return []
+        names = (tried.workload, workloads.shadow_name(tried.workload))
+        made = [self._cache.get("Deployment", rollout.metadata.namespace, name) for name in names]
+        running = [m["spec"]["template"]["metadata"]["labels"] for m in made if m is not None]
+        if running or isinstance(template, Unusable):
+            return running
+        return list(clone_labels(rollout, tried.version, tried.workload, template))
+
     def _recorded(self, rollout: Rollout) -> int:
         if rollout.status.attempt is None:
             return 0
@@ -192,3 +293,48 @@ class Observer:
             "Release", rollout.metadata.namespace, release_of(rollout, rollout.status.attempt)
         )
         return max((entry["seq"] for entry in (release or {}).get("entries") or []), default=0)
+
+
+def is_blank(rollout: Rollout) -> bool:
+    """Does the status remember nothing, so that the Releases must?"""
+    return rollout.status.attempt is None and rollout.status.stable is None
+
+
+def _wanted(
+    rollout: Rollout, target: Target | Unusable, template: Template | Unusable
+) -> VersionIdentity | None:
+    """Who would be tried next; None when nobody would."""
+    if isinstance(target, Unusable) or isinstance(template, Unusable):
+        return None
+    name = workloads.workload_name(rollout.metadata.name, target, template)
+    return VersionIdentity(version=target.version, uid=target.uid, digest=target.digest, workload=name)
+
+
+def _known(rollout: Rollout, memory: Memory | None) -> list[VersionIdentity]:
+    """Versions whose orphans may be adopted: those of the status; where that is empty, the one remembered."""
+    status = rollout.status
+    remembered = memory.stable if memory is not None and is_blank(rollout) else None
+    return [version for version in (status.stable, status.candidate, remembered) if version is not None]
+
+
+def _to_be_made(rollout: Rollout, wanted: VersionIdentity | None) -> Iterator[tuple[str, str]]:
+    """Kinds and names that the next apply may make, while they may still be somebody else's."""
+    status = rollout.status
+    attempt = status.attempt
+    if attempt is not None and attempt.stage is not Stage.DONE:
+        name = status.candidate.workload if attempt.stage is Stage.PREPARING and status.candidate else ""
+    else:
+        serves = wanted is not None and status.stable and status.stable.workload == wanted.workload
+        stays_back = wanted is not None and any(q.digest == wanted.digest for q in status.quarantine)
+        name = wanted.workload if wanted is not None and not serves and not stays_back else ""
+    if not name:
+        return
+    yield from (("ConfigMap", name), ("Deployment", name), ("Service", name))
+    if any(step.shadow for step in rollout.spec.strategy.steps):
+        yield from (("Deployment", workloads.shadow_name(name)), ("Service", workloads.shadow_name(name)))
+
+
+def _is_of_a_workload(manifest: Manifest) -> bool:
+    """ConfigMaps of ours that hold something else (evidence) are no part of a workload."""
+    marks = manifest["metadata"].get("labels") or {}
+    return manifest["kind"] != "ConfigMap" or marks.get(labels.RENDERED) == "true"
