@@ -56,8 +56,8 @@ def test_a_key_that_would_become_part_of_a_query_is_refused_with_its_field(name:
     with pytest.raises(ValidationError) as caught:
         read(analysis=alerting(**{"severity": "page", name: "x"}))
     assert first_problem(caught.value) == (
-        "`spec.analysis.gates.0.alert.matchLabels` must have as keys label names of Prometheus, which consist "
-        "of letters, digits and `_` and do not begin with a digit"
+        "`spec.analysis.gates.0.alert.matchLabels` must have as keys label names of Prometheus, which "
+        "consist of letters, digits and `_` and do not begin with a digit"
     )
 
 
