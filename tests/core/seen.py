@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from interlock.analysis.gates import EvidenceReport, GateReading, Verdict
-from interlock.core import traffic, workloads
+from interlock.core import plans, sizes, traffic, workloads
 from interlock.core.effects import ApplyChild, DeleteChild, Effect, RecordEntries, WriteRoute
 from interlock.core.observation import (
     NOTHING,
@@ -21,7 +21,8 @@ from interlock.core.observation import (
     Timing,
     WorkloadState,
 )
-from interlock.core.steps import desired_route, needed_workloads, strategy_hash
+from interlock.core.route import desired_route
+from interlock.core.waits import needed_workloads, steps_hash
 from interlock.model.release import Outcome, Stage, VersionIdentity
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import Attempt, RolloutStatus, StableVersion
@@ -91,7 +92,8 @@ def attempt(stage: Stage, index: int = 0, *, clock: bool = True, rollout: Rollou
         step_started_time=LONG_AGO if walks and clock else None,
         reason="GateFailed" if stage is Stage.REVERTING else "StepStarted",
         message="said before",
-        strategy_hash=strategy_hash((rollout or parsed()).spec),
+        strategy_hash=steps_hash((rollout or parsed()).spec),
+        gate_starts=plans.gate_starts(rollout or parsed(), (), LONG_AGO),
     )
 
 
@@ -150,7 +152,7 @@ def running(rollout: Rollout, name: str, mode: str, *, available: bool = True) -
     """A workload with all its pods up."""
     base = name.removesuffix(workloads.SHADOW_SUFFIX)
     who = next(identity(v) for v in (V1, V2, V3) if identity(v).workload == base)
-    size = rollout.spec.replicas if mode == "live" else workloads.shadow_replicas(rollout)
+    size = rollout.spec.replicas if mode == "live" else sizes.shadow(rollout)
     version = next(v for v in (V1, V2, V3) if v.version == who.version)
     deployment = stored(workloads.deployment(rollout, who, TEMPLATE, mode=mode, replicas=size))
     deployment["status"] = {
@@ -198,9 +200,11 @@ def accepted(manifest: Manifest) -> RouteState:
 
 
 # ------------------------------------------------------------------ evidence
-def gate(name: str = "violations", verdict: Verdict = Verdict.PASS, *, judged: bool = True) -> GateReading:
+def gate(
+    name: str = "violations", verdict: Verdict = Verdict.PASS, *, judged: bool = True, safety: bool = False
+) -> GateReading:
     """One gate's reading."""
-    return GateReading(name, verdict, 0.0, "1:5", "0.01 (n=90)", "", "said so", False, judged)
+    return GateReading(name, verdict, 0.0, "1:5", "0.01 (n=90)", "", "said so", safety, judged)
 
 
 def report(*gates: GateReading, age: float | None = 1.0, **changes: Any) -> EvidenceReport:
@@ -223,7 +227,9 @@ def report(*gates: GateReading, age: float | None = 1.0, **changes: Any) -> Evid
     return EvidenceReport(**facts)
 
 
-FAILING = report(gate(verdict=Verdict.FAIL))
+FAILING = report(gate("success", Verdict.FAIL))
+HARMFUL = report(gate("violations", Verdict.FAIL, safety=True))
+"""A safety gate fails."""
 
 
 # ------------------------------------------------------------------ afterwards

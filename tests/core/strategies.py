@@ -125,7 +125,10 @@ def _routes(seen: Observation) -> list[RouteState | None]:
     if seen.route is None:
         return [None]
     ours = seen.route
-    foreign = {**ours.manifest, "metadata": {**ours.manifest["metadata"], "ownerReferences": []}}
+    foreign = {
+        **ours.manifest,
+        "metadata": {**ours.manifest["metadata"], "ownerReferences": [], "labels": {}},
+    }
     edited = traffic.http_route(
         seen.rollout,
         TrafficStatus(stable_percent=50, candidate_percent=50),

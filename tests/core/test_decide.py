@@ -8,13 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interlock.analysis.gates import EvidenceReport, Verdict
+from interlock.core.adoption import is_owned as is_ours
 from interlock.core.decide import Decision, decide
 from interlock.core.effects import ApplyChild, WriteRoute
 from interlock.core.observation import NOTHING, Observation, Unreadable
-from interlock.core.status import is_ours
 from interlock.core.traffic import ALL_STABLE, can_receive
 from interlock.model.release import Stage
-from tests.core.seen import FAILING, NOW, V1, V2, after, at_rest, identity, kinds, report, trying
+from interlock.reasons import Cause
+from tests.core.seen import FAILING, HARMFUL, NOW, V1, V2, after, at_rest, identity, kinds, report, trying
 from tests.core.strategies import PLACES, evidence, observations, strange
 from tests.scenarios.rules import backends, check_conditions, check_move
 
@@ -144,7 +145,7 @@ def test_decide_is_total(seen: Observation) -> None:
     decision = decide(seen, NOW)
     decision.status.to_wire()
     for effect in routes(decision):
-        assert sum(b["weight"] for b in effect.manifest["spec"]["rules"][0]["backendRefs"]) == 100
+        assert sum(b["weight"] for b in effect.manifest["spec"]["rules"][0]["backendRefs"]) in (0, 100)
     check_conditions(seen.rollout.status, decision.status)
 
 
@@ -155,11 +156,31 @@ def test_failing_evidence_turns_back_at_once_whatever_else_is_wrong(seen: Observ
     attempt = seen.rollout.status.attempt
     if attempt is None or (attempt.stage, attempt.step_index) not in ACTIVE_WITH_TRAFFIC:
         return
-    decision = decide(replace(seen, evidence=FAILING), NOW)
+    decision = decide(replace(seen, evidence=HARMFUL), NOW)
     assert decision.reverts
     assert decision.status.attempt is not None
     assert decision.status.attempt.stage is Stage.REVERTING
     assert decision.status.traffic == ALL_STABLE
+
+
+@many
+@given(observations())
+def test_without_a_ready_stable_only_safety_takes_live_traffic_off(seen: Observation) -> None:
+    attempt, stable = seen.rollout.status.attempt, seen.rollout.status.stable
+    assert stable is not None
+    if attempt is None or (attempt.stage, attempt.step_index) not in ACTIVE_WITH_TRAFFIC:
+        return
+    down = {**seen.workloads, stable.workload: replace(NOTHING, service={"metadata": {}})}
+    before = seen.rollout.status.traffic
+    decision = decide(replace(seen, workloads=down, evidence=FAILING), NOW)
+    said = {c.type: c.reason for c in decision.status.conditions}
+    assert before is not None
+    if before.candidate_percent and (decision.move is None or decision.move.cause is not Cause.ROUTE_AT_ZERO):
+        assert decision.status.traffic == before
+        assert said["RevertBlocked"] == "StableUnavailable"
+    else:
+        assert decision.reverts
+        assert "RevertBlocked" not in said
 
 
 @many
@@ -174,11 +195,11 @@ def test_a_revert_writes_the_route_in_the_same_decision(place: tuple[Stage, int]
 
 @many
 @given(st.sampled_from(ACTIVE_WITH_TRAFFIC))
-def test_a_revert_needs_no_ready_stable(place: tuple[Stage, int]) -> None:
+def test_a_revert_for_safety_needs_no_ready_stable(place: tuple[Stage, int]) -> None:
     seen = trying(*place)
     name = identity(V1).workload
     down = {**seen.workloads, name: replace(seen.workloads[name], ready_endpoints=0)}
-    [effect] = routes(decide(replace(seen, workloads=down, evidence=FAILING), NOW))
+    [effect] = routes(decide(replace(seen, workloads=down, evidence=HARMFUL), NOW))
     assert backends(effect.manifest)[0][name] == 100
 
 

@@ -13,7 +13,7 @@ from interlock.core.decide import decide
 from interlock.core.observation import Observation, Unreadable, Unusable
 from interlock.core.status import unreadable
 from interlock.model.release import Stage
-from interlock.model.rolloutstatus import Quarantined, RolloutStatus
+from interlock.model.rolloutstatus import NoData, Quarantined, RolloutStatus
 from interlock.reasons import Reason
 from tests.core.seen import FAILING, LONG_AGO, NOW, V2, after, at_rest, gate, parsed, report, target, trying
 
@@ -33,6 +33,20 @@ def reverted() -> Observation:
 
 
 CANARY = replace(trying(Stage.RUNNING, 1), evidence=report(gate(verdict=Verdict.INCONCLUSIVE)))
+
+
+def blinded() -> Observation:
+    """Prometheus has not answered for longer than it may before that counts."""
+    found = replace(CANARY, evidence=Unreadable("connection refused"))
+    attempt = found.rollout.status.attempt
+    assert attempt is not None
+    since = NoData(kind="Blind", since=NOW - timedelta(seconds=120))
+    status = found.rollout.status.model_copy(
+        update={"attempt": attempt.model_copy(update={"no_data": since})}
+    )
+    return replace(found, rollout=found.rollout.model_copy(update={"status": status}))
+
+
 TABLE: dict[str, tuple[Observation, str, str, str, str]] = {
     "progressing": (CANARY, "False/Progressing", "True/Progressing", "", "Canary"),
     "a step begins": (trying(Stage.PREPARING), "False/Progressing", "True/Progressing", "", "Shadow"),
@@ -67,7 +81,7 @@ TABLE: dict[str, tuple[Observation, str, str, str, str]] = {
         "Stalled",
     ),
     "metrics unreadable": (
-        replace(CANARY, evidence=Unreadable("connection refused")),
+        blinded(),
         "False/MetricsUnavailable",
         "True/MetricsUnavailable",
         "",
@@ -106,9 +120,10 @@ def test_a_transition_time_moves_only_with_the_status() -> None:
     later = after(CANARY, first, ())
     later = replace(later, evidence=Unreadable("gone"), gates_due=True)
     second = decide(later, NOW + timedelta(seconds=5)).status
-    times = {c.type: c.last_transition_time for c in second.conditions}
+    held = decide(after(later, second, ()), NOW + timedelta(seconds=125)).status
+    times = {c.type: c.last_transition_time for c in held.conditions}
     assert times["Ready"] == NOW, "False before and after, though the reason is another"
-    assert times["MetricsAvailable"] == NOW + timedelta(seconds=5)
+    assert times["MetricsAvailable"] == NOW + timedelta(seconds=125), "silence counts once it has lasted"
 
 
 def test_a_countdown_costs_no_write_before_it_is_due() -> None:

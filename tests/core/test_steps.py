@@ -12,8 +12,8 @@ from interlock.analysis.gates import Verdict
 from interlock.core import ledger
 from interlock.core.decide import decide
 from interlock.core.effects import RecordEntries, TellEvent, WriteRoute
-from interlock.core.observation import Observation, Unreadable, Unusable
-from interlock.core.steps import strategy_hash, waiting_for
+from interlock.core.observation import Holds, Memory, Observation, Obstacle, Unreadable, Unusable
+from interlock.core.waits import steps_hash
 from interlock.model.release import Outcome, Release, Stage
 from interlock.model.rolloutstatus import MAX_DRAINING, MAX_QUARANTINE, Draining, Quarantined, RolloutStatus
 from interlock.reasons import Cause, Reason
@@ -38,6 +38,7 @@ from tests.core.seen import (
     trying,
 )
 
+IN_THE_WAY = Obstacle(Reason.AGENT_TAKEN, "Rollout other has the agent triage", Holds.START)
 MISSING = Unusable(Reason.DEPENDENCY_NOT_READY, "AgentVersion v2 does not exist")
 
 
@@ -137,7 +138,7 @@ def test_nothing_begins_when(seen: Observation, why: str) -> None:
 
 
 def test_an_empty_status_with_earlier_releases_begins_nothing() -> None:
-    decision = decide(unserved(earlier_releases=True), NOW)
+    decision = decide(unserved(memory=Memory(problem="Release triage-1 cannot be read")), NOW)
     assert decision.move is None
     assert [c.reason for c in decision.status.conditions if c.type == "Stalled"] == ["BaselineUnknown"]
 
@@ -176,14 +177,19 @@ def test_the_way_of_a_good_candidate(stage: Stage, index: int, leads_to: tuple[s
         ({"recorded_seq": 1}, "recorded in its Release"),
         ({"target": MISSING}, "AgentVersion v2 does not exist"),
         ({"problem": "spec.x must be y"}, "spec.x must be y"),
+        ({"obstacles": (IN_THE_WAY,)}, "Rollout other has the agent"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_a_step_waits_for_is_said(changes: dict[str, Any], words: str) -> None:
     seen = replace(trying(Stage.RUNNING, 1), evidence=report())
-    seen = replace(seen, **changes)
+    attempt = seen.rollout.status.attempt
+    assert attempt is not None
+    begun = attempt.model_copy(update={"step_started_time": NOW - timedelta(seconds=100)})
+    seen = replace(with_status(seen, attempt=begun), **changes)
     assert moved(seen) is None
-    assert any(words in wait for wait in waiting_for(seen, NOW)), waiting_for(seen, NOW)
+    [ready] = [c for c in decide(seen, NOW).status.conditions if c.type == "Ready"]
+    assert words in ready.message
 
 
 def test_a_gate_that_is_not_judged_in_this_step_holds_nothing() -> None:
@@ -352,10 +358,11 @@ def test_the_header_names_both_versions() -> None:
 # ------------------------------------------------------------------ rules
 def test_every_rule_that_evidence_is_gathered_under_is_in_the_hash() -> None:
     base = parsed("v2")
-    assert strategy_hash(base.spec) == strategy_hash(parsed("v1", replicas=9).spec)
+    assert steps_hash(base.spec) == steps_hash(parsed("v1", replicas=9).spec)
     fewer = parsed("v2", analysis={"warmupSeconds": 5, "gates": []})
     slower = parsed("v2", strategy={"steps": [{"name": "full", "full": {"soakSeconds": 61}}]})
-    assert len({strategy_hash(r.spec) for r in (base, fewer, slower)}) == 3
+    assert steps_hash(base.spec) == steps_hash(fewer.spec), "each gate has a start of its own"
+    assert steps_hash(base.spec) != steps_hash(slower.spec)
 
 
 def test_a_strategy_edit_goes_to_stable_first() -> None:

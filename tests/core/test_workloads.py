@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interlock.core import children, labels, workloads
+from interlock.core import children, labels, sizes, workloads
 from interlock.core.decide import decide
 from interlock.core.effects import ApplyChild, DeleteChild
 from interlock.core.observation import NOTHING, WorkloadState
@@ -173,7 +173,7 @@ def test_shadow_pods_carry_the_largest_mirrored_share() -> None:
     def of(replicas: int, *percents: int) -> int:
         steps = [{"name": f"s{p}", "shadow": {"percent": p}} for p in percents]
         full = {"name": "full", "full": {}}
-        return workloads.shadow_replicas(parsed(replicas=replicas, strategy={"steps": [*steps, full]}))
+        return sizes.shadow(parsed(replicas=replicas, strategy={"steps": [*steps, full]}))
 
     assert [of(3, 20), of(10, 20), of(10, 21), of(10, 5, 100), of(1, 1)] == [1, 2, 3, 10, 1]
 

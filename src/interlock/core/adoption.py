@@ -13,6 +13,7 @@ from dataclasses import replace
 from interlock.core import labels
 from interlock.core.observation import Manifest, Target
 from interlock.core.workloads import SHADOW_SUFFIX, stored_template, template_hash, workload_name
+from interlock.errors import SpecError
 from interlock.model.release import VersionIdentity
 from interlock.model.rollout import Rollout
 
@@ -78,7 +79,7 @@ def _renders(config: Manifest, rollout: Rollout, version: VersionIdentity) -> bo
     try:
         stored = stored_template(config)
         template = replace(stored, hash=template_hash(stored.spec))
-    except (KeyError, TypeError, ValueError):
+    except (SpecError, KeyError, TypeError, ValueError):
         return False
     target = Target(version.version, version.uid, version.digest, document)
     return workload_name(rollout.metadata.name, target, template) == version.workload

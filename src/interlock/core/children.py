@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from interlock.core import adoption, workloads
+from interlock.core import adoption, sizes, workloads
 from interlock.core.effects import ApplyChild, DeleteChild, Effect
 from interlock.core.observation import (
     NOTHING,
@@ -16,10 +16,12 @@ from interlock.core.observation import (
     Template,
     WorkloadState,
 )
-from interlock.core.steps import ACTIVE, identity_of, needed_workloads
+from interlock.core.waits import ACTIVE, needed_workloads
+from interlock.core.wanted import identify, same_content
 from interlock.model.release import VersionIdentity
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import RolloutStatus
+from interlock.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,13 @@ class Wanted:
 
 def wanted_workloads(seen: Observation, status: RolloutStatus) -> dict[str, Wanted]:
     """By name. The previous stable stays warm at full size until the soak has passed."""
-    size = seen.rollout.spec.replicas
+    rollout = seen.rollout.model_copy(update={"status": status})
     wanted: dict[str, Wanted] = {}
     if status.stable:
-        wanted[status.stable.workload] = Wanted(status.stable, "live", size)
+        wanted[status.stable.workload] = Wanted(status.stable, "live", sizes.serving(rollout))
     if status.candidate:
         for name, mode in needed_workloads(seen, status).items():
-            replicas = size if mode == "live" else workloads.shadow_replicas(seen.rollout)
+            replicas = sizes.candidate(rollout) if mode == "live" else sizes.shadow(rollout)
             wanted[name] = Wanted(status.candidate, mode, replicas)
     return wanted
 
@@ -47,6 +49,7 @@ def wanted_workloads(seen: Observation, status: RolloutStatus) -> dict[str, Want
 def applied(seen: Observation, status: RolloutStatus) -> list[Effect]:
     """Server-side applies for everything that is missing or was changed by hand."""
     effects: list[Effect] = []
+    taken = any(obstacle.reason is Reason.NAME_TAKEN for obstacle in seen.obstacles)
     for name, want in wanted_workloads(seen, status).items():
         state = seen.workloads.get(name, NOTHING)
         config = seen.workloads.get(want.identity.workload, NOTHING).config
@@ -56,29 +59,44 @@ def applied(seen: Observation, status: RolloutStatus) -> list[Effect]:
             ApplyChild(manifest)
             for manifest in desired
             if not workloads.covers(found[manifest["kind"]], manifest)
+            and not (taken and found[manifest["kind"]] is None)
         ]
     return effects
 
 
 def _desired(seen: Observation, want: Wanted, config: Manifest | None) -> Iterator[Manifest]:
-    template = _template(seen, want, config)
-    if template is not None:
-        if config is None and isinstance(seen.target, Target):
-            yield workloads.config_map(seen.rollout, want.identity.workload, seen.target, template)
+    source = _source(seen, want, config)
+    if source is not None:
+        target, template = source
+        if target is not None:
+            yield workloads.config_map(seen.rollout, want.identity.workload, target, template)
         yield workloads.deployment(
             seen.rollout, want.identity, template, mode=want.mode, replicas=want.replicas
         )
     yield workloads.service(seen.rollout, want.identity.workload, mode=want.mode)
 
 
-def _template(seen: Observation, want: Wanted, config: Manifest | None) -> Template | None:
-    """The template that the workload was prepared with; a lost ConfigMap is made again only when the
-    AgentVersion and the template still give the same name, so what was tested stays what serves."""
+def _source(
+    seen: Observation, want: Wanted, config: Manifest | None
+) -> tuple[Target | None, Template] | None:
+    """The document and the template that the workload is made from; no document where it has its ConfigMap.
+
+    A lost ConfigMap is made again only when an AgentVersion and the template still give the same name, so
+    what was tested stays what serves. One without our owner reference is adopted as it is.
+    """
     if config is not None:
-        return workloads.stored_template(config)
-    current = identity_of(seen)
-    same = current is not None and current.workload == want.identity.workload
-    return seen.template if same and isinstance(seen.template, Template) else None
+        kept = workloads.stored_template(config)
+        return (workloads.stored_target(want.identity, config), kept) if _is_orphan(config) else (None, kept)
+    for target in (seen.target, seen.candidate, seen.baseline):
+        if isinstance(target, Target) and isinstance(seen.template, Template):
+            same = identify(seen, target, seen.template).workload == want.identity.workload
+            if same and same_content(target, want.identity):
+                return target, seen.template
+    return None
+
+
+def _is_orphan(manifest: Manifest) -> bool:
+    return not manifest["metadata"].get("ownerReferences")
 
 
 def deleted(seen: Observation, status: RolloutStatus) -> list[Effect]:

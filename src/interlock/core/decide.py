@@ -6,16 +6,19 @@ performs the effects, which are derived from the status and can be performed aga
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from interlock.core import children, ledger, status, traffic, workloads
+from interlock.core import baseline, children, clock, ledger, silence, status, traffic, waits, wanted
+from interlock.core import workloads as works
+from interlock.core.adoption import belongs
+from interlock.core.conditions import first_version_deadline, first_version_fails
 from interlock.core.effects import Effect, WriteRoute
-from interlock.core.observation import NOTHING, Observation
-from interlock.core.steps import Transition, desired_route, is_applied, next_transition
+from interlock.core.observation import NOTHING, Holds, Observation
+from interlock.core.route import desired_route, is_applied, is_closed
+from interlock.core.steps import Transition, next_transition
 from interlock.model.release import Stage
-from interlock.model.rolloutstatus import Attempt, RolloutStatus, StepTime
+from interlock.model.rolloutstatus import Attempt, RolloutStatus, TrafficStatus
 
 IDLE_POLL = timedelta(seconds=5)
 
@@ -39,26 +42,52 @@ class Decision:
 def decide(seen: Observation, now: datetime) -> Decision:
     """Everything that follows from one look. `now` is aware, UTC."""
     move = next_transition(seen, now)
-    if move is not None:
-        intent = ledger.follow(seen, move, now)
-    else:
-        intent = _drained(seen, _clock_started(seen, now), now)
+    intent = ledger.follow(seen, move, now) if move is not None else _drained(seen, _kept_up(seen, now), now)
     after = replace(seen, rollout=seen.rollout.model_copy(update={"status": intent}))
     described = status.describe(after, seen.rollout.status, now)
-    return Decision(described, tuple(_effects(after, seen, intent)), move, _wake(after))
+    return Decision(described, tuple(_effects(after, seen, intent)), move, _wake(after, now))
 
 
-def _clock_started(seen: Observation, now: datetime) -> RolloutStatus:
-    """A step's clock starts when the gateway has accepted the route, plus a margin; on a whole second."""
+def _kept_up(seen: Observation, now: datetime) -> RolloutStatus:
+    """What is stored between two moves: clocks, silences, sizes, and what follows from rest."""
     current = seen.rollout.status
     attempt = current.attempt
-    runs = attempt is not None and attempt.stage in (Stage.RUNNING, Stage.SOAKING)
-    if attempt is None or not runs or attempt.step_started_time or not is_applied(seen):
-        return current
-    start = datetime.fromtimestamp(math.ceil(now.timestamp() + seen.timing.route_margin), UTC)
-    times = (*attempt.step_times, StepTime(index=attempt.step_index, started_time=start))
-    started = attempt.model_copy(update={"step_started_time": start, "step_times": times})
-    return current.model_copy(update={"attempt": started})
+    if attempt is None or attempt.stage is Stage.DONE:
+        return _at_rest(seen, current, now)
+    kept = _clock_started(seen, attempt, now)
+    quiet = silence.stored(seen, kept, now)
+    if quiet != kept.no_data:
+        kept = kept.model_copy(update={"no_data": quiet})
+    if kept.stage is not Stage.REVERTING:
+        stands = seen.rollout.spec.paused or silence.is_idle(seen, kept, now)
+        kept = clock.turned(kept, now, stands=stands)
+    grows = None if seen.rollout.spec.paused else waits.must_grow(seen, attempt, now)
+    if grows is not None:
+        kept = kept.model_copy(update={"sized_step": grows})
+    return current if kept is attempt else current.model_copy(update={"attempt": kept})
+
+
+def _at_rest(seen: Observation, current: RolloutStatus, now: datetime) -> RolloutStatus:
+    if (rebuilt := baseline.rebuilt(seen, now)) is not None:
+        return rebuilt
+    attempt = current.attempt
+    if current.candidate and wanted.serves(seen) and attempt and waits.is_recorded(seen, attempt):
+        # what was tried last is told until the stable version is asked for again: then it may be tried anew
+        current = current.model_copy(update={"candidate": None})
+    fails = bool(first_version_fails(seen, now))
+    if fails and seen.rollout.spec.on_first_version_failure == "CloseRoute":
+        return current.model_copy(update={"traffic": TrafficStatus()})
+    if is_closed(current) and not fails:
+        return current.model_copy(update={"traffic": traffic.ALL_STABLE})
+    return current
+
+
+def _clock_started(seen: Observation, attempt: Attempt, now: datetime) -> Attempt:
+    """A step's clock starts when the gateway has accepted the route, plus a margin."""
+    runs = attempt.stage in waits.WALKING
+    if not runs or attempt.step_started_time or not is_applied(seen):
+        return attempt
+    return clock.started(attempt, now, seen.timing.route_margin)
 
 
 def _drained(seen: Observation, current: RolloutStatus, now: datetime) -> RolloutStatus:
@@ -87,12 +116,14 @@ def _route(after: Observation, intent: RolloutStatus) -> list[Effect]:
     if desired is None or intent.stable is None or intent.traffic is None:
         return []
     if after.route is not None:
-        if not status.is_ours(after.rollout, after.route.manifest):
+        if not belongs(after.rollout, after.route.manifest):
             return []
-        if workloads.covers(after.route.manifest, desired):
+        if works.covers(after.route.manifest, desired):
             return []
         meta = after.route.manifest["metadata"]
         desired = {**desired, "metadata": {**desired["metadata"], "resourceVersion": meta["resourceVersion"]}}
+    elif any(obstacle.holds is Holds.ROUTE for obstacle in after.obstacles):
+        return []  # another route would win silently, or there is no gateway to take it
     return [WriteRoute(desired)] if _may_name(after, intent) else []
 
 
@@ -107,15 +138,15 @@ def _may_name(after: Observation, intent: RolloutStatus) -> bool:
     if intent.candidate and split.candidate_percent:
         named.append(intent.candidate.workload)
     if intent.candidate and split.shadow_percent:
-        named.append(workloads.shadow_name(intent.candidate.workload))
+        named.append(works.shadow_name(intent.candidate.workload))
     return all(traffic.can_receive(after.workloads.get(name, NOTHING)) for name in named)
 
 
-def _wake(after: Observation) -> timedelta | None:
+def _wake(after: Observation, now: datetime) -> timedelta | None:
     current = after.rollout.status
     attempt: Attempt | None = current.attempt
     if attempt and attempt.stage in (Stage.RUNNING, Stage.SOAKING, Stage.REVERTING):
         return timedelta(seconds=after.timing.tick)
     if (attempt and attempt.stage is Stage.PREPARING) or current.draining:
         return min(IDLE_POLL, timedelta(seconds=max(1.0, after.timing.tick)))
-    return None
+    return first_version_deadline(after, now)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from interlock.core import labels, traffic
+from interlock.core import labels, plans, traffic
 from interlock.core.effects import Effect, RecordEntries, TellEvent
 from interlock.core.observation import Manifest, Observation, Target
-from interlock.core.steps import Transition, quarantines, strategy_hash
+from interlock.core.steps import Transition, quarantines
+from interlock.core.waits import steps_hash
+from interlock.core.wanted import same_content
 from interlock.model.base import API_VERSION
 from interlock.model.release import Entry, Header, Outcome, Release, Stage, VersionIdentity, release_name
 from interlock.model.rollout import Rollout
@@ -48,6 +50,8 @@ def follow(seen: Observation, move: Transition, now: datetime) -> RolloutStatus:
 
 
 def _split(seen: Observation, move: Transition) -> TrafficStatus:
+    if move.in_place:
+        return seen.rollout.status.traffic or TrafficStatus()
     if move.stage in (Stage.RUNNING, Stage.SOAKING):
         return traffic.intended(seen.rollout.spec.strategy.steps[move.step_index])
     promoted = move.outcome is Outcome.PROMOTED
@@ -55,41 +59,68 @@ def _split(seen: Observation, move: Transition) -> TrafficStatus:
 
 
 def _moved(seen: Observation, move: Transition, now: datetime) -> Attempt:
-    """The attempt at its new stage; `seq` rises by one, an attempt that begins starts at 1."""
-    rules = strategy_hash(seen.rollout.spec)
+    """The attempt after the move; `seq` rises by one, an attempt that begins starts at 1."""
     previous = seen.rollout.status.attempt
     if move.begins or previous is None:
-        return Attempt(
-            number=previous.number + 1 if previous else 1,
-            seq=1,
-            stage=move.stage,
-            started_time=now,
-            stage_started_time=now,
-            walk_started_time=now,
-            reason=move.cause,
-            message=move.message[:512],
-            strategy_hash=rules,
-        )
-    restarts = move.cause is Cause.STRATEGY_CHANGED
+        return _begun(seen, move, now)
     stopped = move.cause is Cause.TRAFFIC_STOPPED
-    has_traffic = move.stage in (Stage.RUNNING, Stage.SOAKING)
-    return previous.model_copy(
-        update={
-            "seq": previous.seq + 1,
-            "stage": move.stage,
-            "step_index": move.step_index,
-            "stage_started_time": now,
-            "step_started_time": None,
-            "outcome": move.outcome,
-            # how it was taken off is what its outcome is judged by: kept when the traffic has stopped
-            "reason": previous.reason if stopped else move.cause,
-            "message": previous.message if stopped else move.message[:512],
-            "strategy_hash": rules if restarts else previous.strategy_hash,
-            "walk_started_time": now if restarts else previous.walk_started_time,
-            "traffic_started_time": previous.traffic_started_time or (now if has_traffic else None),
-            "step_times": () if restarts else _ended(previous.step_times, now),
-        }
+    said: dict[str, object] = {
+        "seq": previous.seq + 1,
+        # how it was taken off is what its outcome is judged by: kept when the traffic has stopped
+        "reason": previous.reason if stopped else move.cause,
+        "message": previous.message if stopped else move.message[:512],
+    }
+    if move.cause is Cause.GATES_CHANGED:
+        said["gate_starts"] = plans.gate_starts(seen.rollout, previous.gate_starts, now)
+    if not move.in_place:
+        said |= _placed(seen, previous, move, now)
+    return previous.model_copy(update=said)
+
+
+def _begun(seen: Observation, move: Transition, now: datetime) -> Attempt:
+    status = seen.rollout.status
+    before = status.attempt.number if status.attempt else 0
+    remembered = seen.memory.attempts if seen.memory else 0
+    return Attempt(
+        number=max(before, remembered) + 1,
+        seq=1,
+        stage=move.stage,
+        started_time=now,
+        stage_started_time=now,
+        walk_started_time=now,
+        reason=move.cause,
+        message=move.message[:512],
+        strategy_hash=steps_hash(seen.rollout.spec),
+        gate_starts=plans.gate_starts(seen.rollout, (), now),
+        start_replicas=seen.rollout.spec.replicas if status.stable else None,
+        fast_path=True if move.cause is Cause.FAST_PATH_STARTED else None,
     )
+
+
+def _placed(seen: Observation, previous: Attempt, move: Transition, now: datetime) -> dict[str, object]:
+    """Where the attempt stands after a move to another stage or step; the clock of that starts afresh."""
+    has_traffic = move.stage in (Stage.RUNNING, Stage.SOAKING)
+    placed: dict[str, object] = {
+        "stage": move.stage,
+        "step_index": move.step_index,
+        "stage_started_time": now,
+        "step_started_time": None,
+        "outcome": move.outcome,
+        "traffic_started_time": previous.traffic_started_time or (now if has_traffic else None),
+        "step_times": _ended(previous.step_times, now),
+        "sized_step": None,
+        "clock_stopped_time": None,
+        "clock_stopped_seconds": None,
+        "no_data": None,
+    }
+    if move.cause is not Cause.STRATEGY_CHANGED:
+        return placed
+    return placed | {
+        "strategy_hash": steps_hash(seen.rollout.spec),
+        "walk_started_time": now,
+        "step_times": (),
+        "gate_starts": plans.gate_starts(seen.rollout, (), now),
+    }
 
 
 def _ended(times: tuple[StepTime, ...], now: datetime) -> tuple[StepTime, ...]:
@@ -113,7 +144,8 @@ def _finished(seen: Observation, move: Transition, now: datetime) -> dict[str, o
         changes = {}
         leaves, had_traffic = candidate, attempt.traffic_started_time is not None
         cause = attempt.reason if move.cause is Cause.TRAFFIC_STOPPED else move.cause
-        if quarantines(cause):
+        # the content that is stable is trusted: where it failed, its new template did
+        if quarantines(cause) and not same_content(candidate, stable):
             changes["quarantine"] = (*status.quarantine, *_kept_back(seen, move, candidate, attempt, now))
     if leaves is not None:
         seconds = seen.rollout.spec.on_revert.drain_deadline_seconds if had_traffic else 0
@@ -156,7 +188,7 @@ def _entry(
     seen: Observation, move: Transition, attempt: Attempt, split: TrafficStatus, now: datetime
 ) -> Entry:
     steps = seen.rollout.spec.strategy.steps
-    walks = move.stage in (Stage.RUNNING, Stage.SOAKING)
+    walks = move.stage in (Stage.RUNNING, Stage.SOAKING) and move.step_index < len(steps)
     return Entry(
         seq=attempt.seq,
         time=now,

@@ -8,33 +8,22 @@ from __future__ import annotations
 from datetime import datetime
 
 from interlock.analysis.gates import EvidenceReport
-from interlock.core import adoption, labels, traffic
-from interlock.core.observation import NOTHING, Manifest, Observation, Unusable
-from interlock.core.steps import (
-    ACTIVE,
-    baseline_unknown,
-    desired_route,
-    identity_of,
-    is_quarantined,
-    metrics_problem,
-    running_step,
-    waiting_for,
-)
-from interlock.core.workloads import is_available
+from interlock.core import labels
+from interlock.core.conditions import Said, conditions
+from interlock.core.observation import NOTHING, Manifest, Observation
+from interlock.core.waits import ACTIVE, running_step
 from interlock.model.base import format_time
 from interlock.model.conditions import Condition, ConditionStatus
 from interlock.model.release import Stage
-from interlock.model.rollout import Rollout
-from interlock.model.rolloutstatus import MAX_QUARANTINE, Attempt, GateStatus, RolloutStatus
-from interlock.reasons import Cause, ConditionType, Reason
+from interlock.model.rolloutstatus import Attempt, GateStatus, RolloutStatus
+from interlock.reasons import ConditionType, Reason
 
 _AT_REST = {
     Reason.PROMOTED: "Healthy",
     Reason.REVERTED: "Reverted",
+    Reason.PAUSED: "Paused",
     Reason.ROUTE_NOT_ACCEPTED: "Full",  # promoted, on its way to all of the traffic
 }
-Verdictish = tuple[ConditionStatus, Reason, str]
-
 _PHASES = {
     Stage.PREPARING: "Preparing",
     Stage.SOAKING: "Full",
@@ -42,42 +31,32 @@ _PHASES = {
 }
 
 
-def is_ours(rollout: Rollout, manifest: Manifest) -> bool:
-    """Is the object this very Rollout's, or an orphan that it adopts?"""
-    return adoption.belongs(rollout, manifest)
-
-
 def describe(seen: Observation, before: RolloutStatus, now: datetime) -> RolloutStatus:
     """`seen.rollout.status` holds the intent; `before` the conditions and gates last written."""
     current, meta = seen.rollout.status, seen.rollout.metadata
     attempt = current.attempt
-    ready, stalled = _ready(seen, now)
-    wanted: dict[ConditionType, Verdictish] = {ConditionType.READY: ready}
-    if stalled:
-        wanted[ConditionType.STALLED] = (ConditionStatus.TRUE, ready[1], ready[2])
-    elif ready[0] is not ConditionStatus.TRUE:
-        wanted[ConditionType.RECONCILING] = (ConditionStatus.TRUE, ready[1], ready[2])
+    said = conditions(seen, now)
+    stalled, reason = ConditionType.STALLED in said, said[ConditionType.READY][1]
     same_seq = before.attempt is not None and attempt is not None and before.attempt.seq == attempt.seq
     active = attempt is not None and attempt.stage in ACTIVE
     same_spec = before.observed_generation == meta.generation
     steady = same_seq and same_spec and active and not seen.gates_due
-    wanted |= _traffic_shifted(seen) | _metrics(seen, now) | _intact(seen)
     return current.model_copy(
         update={
             "observed_generation": meta.generation,
-            "phase": _phase(seen, stalled, ready[1]),
+            "phase": _phase(seen, stalled, reason),
             "step": _step(seen, attempt),
             "weight": f"{_live_share(current)}%",
             "replicas": _serving(seen)[0],
             "selector": _serving(seen)[1],
             "gates": _gates(seen, before),
-            "conditions": _merged(wanted, before.conditions, meta.generation, now, steady=steady),
+            "conditions": _merged(said, before.conditions, meta.generation, now, steady=steady),
         }
     )
 
 
 def _merged(
-    wanted: dict[ConditionType, Verdictish],
+    wanted: dict[ConditionType, Said],
     before: tuple[Condition, ...],
     generation: int,
     now: datetime,
@@ -111,126 +90,6 @@ def _merged(
     return tuple(merged)
 
 
-# ------------------------------------------------------------------ conditions
-def _ready(seen: Observation, now: datetime) -> tuple[Verdictish, bool]:
-    """The Ready condition, and whether a person must act (Stalled)."""
-    current = seen.rollout.status
-    active = current.attempt is not None and current.attempt.stage in ACTIVE
-    if problem := _spec_problem(seen):
-        return (ConditionStatus.FALSE, *problem), True
-    if active:
-        return (ConditionStatus.FALSE, *_progress(seen, now)), False
-    return _at_rest(seen)
-
-
-def _spec_problem(seen: Observation) -> tuple[Reason, str] | None:
-    if seen.problem:
-        return Reason.INVALID_SPEC, seen.problem
-    for part in (seen.target, seen.template):
-        if isinstance(part, Unusable):
-            return Reason(part.reason), part.message
-    if seen.route and not is_ours(seen.rollout, seen.route.manifest):
-        return Reason.NAME_TAKEN, (
-            f"HTTPRoute {seen.rollout.metadata.name} exists and is not this Rollout's: rename or delete it"
-        )
-    if baseline_unknown(seen):
-        return Reason.BASELINE_UNKNOWN, (
-            f"Releases labelled {labels.ROLLOUT}={seen.rollout.metadata.name} tell of an earlier Rollout of "
-            "this name, so what was stable is not known: restore its status from a backup, or give this "
-            "Rollout another name to start without a baseline"
-        )
-    return None
-
-
-def _progress(seen: Observation, now: datetime) -> tuple[Reason, str]:
-    current = seen.rollout.status
-    attempt, candidate = current.attempt, current.candidate
-    if attempt is None or candidate is None:
-        return Reason.PROGRESSING, "starting"
-    if attempt.stage is Stage.REVERTING:
-        return Reason.PROGRESSING, f"{candidate.version} is taken back ({attempt.reason}: {attempt.message})"
-    waits = "; ".join(waiting_for(seen, now)[:6]) or "nothing"
-    where = f"{candidate.version} at {_step_name(seen, attempt)}"
-    reason = (
-        Reason.METRICS_UNAVAILABLE
-        if _measures(attempt) and metrics_problem(seen, now)
-        else Reason.PROGRESSING
-    )
-    return reason, f"{where}: waiting for {waits}"
-
-
-def _measures(attempt: Attempt) -> bool:
-    return attempt.stage in (Stage.RUNNING, Stage.SOAKING) and attempt.step_started_time is not None
-
-
-def _at_rest(seen: Observation) -> tuple[Verdictish, bool]:
-    current = seen.rollout.status
-    wanted = identity_of(seen)
-    serves = wanted is not None and current.stable is not None and wanted.workload == current.stable.workload
-    # the stable version may share its content with one that was taken back: another template, an A/A test
-    if wanted and not serves and is_quarantined(current, wanted.digest):
-        return (ConditionStatus.FALSE, Reason.REVERTED, _reverted(seen, wanted.version, wanted.digest)), True
-    if len(current.quarantine) >= MAX_QUARANTINE:
-        text = f"the quarantine holds {MAX_QUARANTINE} versions, nothing new is started: create a new Rollout"
-        return (ConditionStatus.FALSE, Reason.QUARANTINE_FULL, text), True
-    if current.stable is None or not wanted or wanted.workload != current.stable.workload:
-        return (ConditionStatus.FALSE, Reason.PROGRESSING, "a new attempt is about to start"), False
-    if not traffic.shows(seen.route, desired_route(seen, current) or {}):
-        problem = (seen.route.problem if seen.route else "") or "not yet accepted at its current generation"
-        return (ConditionStatus.FALSE, Reason.ROUTE_NOT_ACCEPTED, f"the route: {problem}"), False
-    if not is_available(seen.workloads.get(current.stable.workload, NOTHING)):
-        text = f"workload {current.stable.workload} is not fully Available"
-        return (ConditionStatus.FALSE, Reason.WORKLOAD_UNAVAILABLE, text), False
-    return (ConditionStatus.TRUE, Reason.PROMOTED, f"{current.stable.version} serves all traffic"), False
-
-
-def _reverted(seen: Observation, version: str, digest: str) -> str:
-    current = seen.rollout.status
-    item = next(q for q in current.quarantine if q.digest == digest)
-    serves = f"{current.stable.version} serves" if current.stable else "nothing serves"
-    return (
-        f"{version} was taken back in attempt {item.attempt} ({item.reason}: {item.message}); {serves}; "
-        "the same content stays back: set spec.versionRef to a version with other content"
-    )
-
-
-def _traffic_shifted(seen: Observation) -> dict[ConditionType, Verdictish]:
-    current = seen.rollout.status
-    desired = desired_route(seen, current)
-    if desired is None or current.traffic is None:
-        return {}
-    split = current.traffic
-    text = f"stable {split.stable_percent} %, candidate {split.candidate_percent} %"
-    text += f", mirrored {split.shadow_percent} %" if split.shadow_percent else ""
-    if traffic.shows(seen.route, desired):
-        return {ConditionType.TRAFFIC_SHIFTED: (ConditionStatus.TRUE, Reason.ROUTE_ACCEPTED, text)}
-    problem = (seen.route.problem if seen.route else "") or "the gateway has not accepted the route yet"
-    verdict = (ConditionStatus.FALSE, Reason.ROUTE_NOT_ACCEPTED, f"intended: {text}; {problem}")
-    return {ConditionType.TRAFFIC_SHIFTED: verdict}
-
-
-def _metrics(seen: Observation, now: datetime) -> dict[ConditionType, Verdictish]:
-    attempt = seen.rollout.status.attempt
-    if attempt is None or not _measures(attempt):
-        return {}
-    if problem := metrics_problem(seen, now):
-        verdict = (ConditionStatus.FALSE, Reason.METRICS_UNAVAILABLE, f"holding: {problem}")
-    else:
-        verdict = (ConditionStatus.TRUE, Reason.METRICS_READABLE, "samples of the candidate are fresh")
-    return {ConditionType.METRICS_AVAILABLE: verdict}
-
-
-def _intact(seen: Observation) -> dict[ConditionType, Verdictish]:
-    attempt = seen.rollout.status.attempt
-    if attempt is None:
-        return {}
-    if attempt.reason == Cause.CONTENT_CHANGED:
-        text = "the candidate's content was changed after its test began"
-        return {ConditionType.IMMUTABLE_INTACT: (ConditionStatus.FALSE, Reason.CONTENT_CHANGED, text)}
-    text = "what runs is what was tested"
-    return {ConditionType.IMMUTABLE_INTACT: (ConditionStatus.TRUE, Reason.CONTENT_UNCHANGED, text)}
-
-
 # ------------------------------------------------------------------ columns
 def _phase(seen: Observation, stalled: bool, reason: Reason) -> str:
     current = seen.rollout.status
@@ -238,18 +97,13 @@ def _phase(seen: Observation, stalled: bool, reason: Reason) -> str:
     if attempt is not None and attempt.stage in ACTIVE:
         if stalled and attempt.stage is not Stage.REVERTING:
             return "Stalled"
+        if reason is Reason.PAUSED:
+            return "Paused"
         if attempt.stage is Stage.RUNNING:
             step = running_step(seen.rollout, attempt)
             return step.kind.capitalize() if step else "Preparing"
         return _PHASES[attempt.stage]
     return _AT_REST.get(reason, "Stalled" if stalled else "Pending")
-
-
-def _step_name(seen: Observation, attempt: Attempt) -> str:
-    if attempt.stage is Stage.PREPARING:
-        return "preparation"
-    step = running_step(seen.rollout, attempt)
-    return f"step {step.name if step else attempt.step_index + 1}"
 
 
 def _step(seen: Observation, attempt: Attempt | None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from datetime import datetime
 from typing import Any
 
 import rfc8785
@@ -15,7 +16,7 @@ import rfc8785
 from interlock.core import labels
 from interlock.core.observation import Manifest, Target, Template, WorkloadState
 from interlock.errors import SpecError
-from interlock.model.base import API_VERSION
+from interlock.model.base import API_VERSION, read_time
 from interlock.model.release import VersionIdentity
 from interlock.model.rollout import Rollout
 
@@ -56,12 +57,6 @@ def workload_name(rollout: str, target: Target, template: Template) -> str:
 def shadow_name(workload: str) -> str:
     """The shadow workload beside a live one."""
     return workload + SHADOW_SUFFIX
-
-
-def shadow_replicas(rollout: Rollout) -> int:
-    """Pods that the largest mirrored share needs, at least one."""
-    percents = [step.shadow.percent for step in rollout.spec.strategy.steps if step.shadow]
-    return max(1, -(-rollout.spec.replicas * max(percents, default=0) // 100))
 
 
 def owner_reference(rollout: Rollout) -> Manifest:
@@ -105,9 +100,18 @@ def config_map(rollout: Rollout, workload: str, target: Target, template: Templa
 
 
 def stored_template(config: Manifest) -> Template:
-    """The template that a workload was prepared with, out of its ConfigMap."""
-    stored = json.loads(config["data"][labels.TEMPLATE_KEY])
-    return Template(stored["name"], stored["spec"], "")
+    """The template that a workload was prepared with, out of its ConfigMap. SpecError when it is none."""
+    try:
+        stored = json.loads(config["data"][labels.TEMPLATE_KEY])
+        return Template(stored["name"], stored["spec"], "")
+    except (KeyError, TypeError, ValueError) as error:
+        name = config["metadata"]["name"]
+        raise SpecError(f"ConfigMap {name} holds no template of ours: delete it") from error
+
+
+def stored_target(identity: VersionIdentity, config: Manifest) -> Target:
+    """The document that a workload was prepared with, out of its ConfigMap."""
+    return Target(identity.version, identity.uid, identity.digest, config["data"][labels.DOCUMENT_KEY])
 
 
 def deployment(
@@ -209,6 +213,14 @@ def is_available(state: WorkloadState) -> bool:
         and status.get("updatedReplicas", 0) >= wanted
         and status.get("availableReplicas", 0) >= wanted
     )
+
+
+def unavailable_since(state: WorkloadState) -> datetime | None:
+    """Since when the Deployment says that it is not Available; None while it does not say so."""
+    for condition in ((state.deployment or {}).get("status") or {}).get("conditions") or []:
+        if condition.get("type") == "Available" and condition.get("status") == "False":
+            return read_time(condition.get("lastTransitionTime"))
+    return None
 
 
 def covers(observed: Any, desired: Any) -> bool:

@@ -74,6 +74,15 @@ def format_time(value: datetime) -> str:
     return utc.strftime("%Y-%m-%dT%H:%M:%S") + (f".{utc.microsecond:06d}" if utc.microsecond else "") + "Z"
 
 
+def read_time(text: Any) -> datetime | None:
+    """The moment that an RFC 3339 text means; None where it means none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else None
+
+
 Time = Annotated[datetime, AfterValidator(_is_aware), PlainSerializer(format_time, return_type=str)]
 """A moment, RFC 3339 in UTC."""
 

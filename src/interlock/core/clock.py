@@ -1,0 +1,43 @@
+"""How long a step has lasted. Its clock starts when the gateway has accepted the route, and stands still
+while the Rollout is paused or the agent has no traffic at all. Pure."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+from interlock.model.release import Stage
+from interlock.model.rolloutstatus import Attempt, StepTime
+
+NO_TIME = timedelta(0)
+
+
+def started(attempt: Attempt, now: datetime, margin: float) -> Attempt:
+    """The attempt whose step's clock starts `margin` seconds from now, on a whole second."""
+    start = datetime.fromtimestamp(math.ceil(now.timestamp() + margin), UTC)
+    times = (*attempt.step_times, StepTime(index=attempt.step_index, started_time=start))
+    return attempt.model_copy(update={"step_started_time": start, "step_times": times})
+
+
+def elapsed(attempt: Attempt, now: datetime) -> timedelta:
+    """Time on the clock of the present step, or of the preparation; 0 before it has started."""
+    begin = attempt.stage_started_time if attempt.stage is Stage.PREPARING else attempt.step_started_time
+    if begin is None:
+        return NO_TIME
+    stood = timedelta(seconds=attempt.clock_stopped_seconds or 0)
+    if attempt.clock_stopped_time is not None:
+        stood += max(NO_TIME, now - max(begin, attempt.clock_stopped_time))
+    return max(NO_TIME, now - begin - stood)
+
+
+def turned(attempt: Attempt, now: datetime, *, stands: bool) -> Attempt:
+    """The attempt with its clock standing or going from now on; the same one when nothing changes."""
+    since = attempt.clock_stopped_time
+    if since is None:
+        return attempt.model_copy(update={"clock_stopped_time": now}) if stands else attempt
+    if stands:
+        return attempt
+    begin = attempt.stage_started_time if attempt.stage is Stage.PREPARING else attempt.step_started_time
+    stood = max(NO_TIME, now - max(begin or now, since))
+    seconds = (attempt.clock_stopped_seconds or 0) + round(stood.total_seconds())
+    return attempt.model_copy(update={"clock_stopped_time": None, "clock_stopped_seconds": seconds or None})

@@ -1,0 +1,243 @@
+"""What a Rollout's conditions say, and why: kstatus' Ready, Reconciling and Stalled, and our own. Pure.
+
+Ready=True excludes Reconciling and Stalled; of those there is at most one; abnormal-true conditions are
+absent while they are not true.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from interlock.core import baseline, happened, silence, traffic, waits, wanted, workloads
+from interlock.core.adoption import belongs
+from interlock.core.observation import NOTHING, Observation, Unusable
+from interlock.core.route import desired_route, is_closed
+from interlock.core.steps import Held, what_happens
+from interlock.core.table import Event
+from interlock.model.conditions import ConditionStatus
+from interlock.model.release import Stage, VersionIdentity
+from interlock.model.rolloutstatus import MAX_DRAINING, MAX_QUARANTINE, Attempt
+from interlock.reasons import Cause, ConditionType, Reason
+
+Said = tuple[ConditionStatus, Reason, str]
+"""Status, reason and message of one condition."""
+
+TRUE, FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
+
+
+def conditions(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
+    """All conditions that are to be shown."""
+    verdict, stalled = ready(seen, now)
+    said = {ConditionType.READY: verdict}
+    if stalled:
+        said[ConditionType.STALLED] = (TRUE, verdict[1], verdict[2])
+    elif verdict[0] is not TRUE:
+        said[ConditionType.RECONCILING] = (TRUE, verdict[1], verdict[2])
+    return said | _traffic_shifted(seen) | _metrics(seen, now) | _intact(seen) | _steering(seen, now)
+
+
+# ------------------------------------------------------------------ Ready
+def ready(seen: Observation, now: datetime) -> tuple[Said, bool]:
+    """The Ready condition, and whether somebody must act (Stalled)."""
+    if problem := _spec_problem(seen):
+        return (FALSE, *problem), True
+    attempt = seen.rollout.status.attempt
+    if attempt is not None and attempt.stage in waits.ACTIVE:
+        return _under_way(seen, attempt, now)
+    return _at_rest(seen, now)
+
+
+def _spec_problem(seen: Observation) -> tuple[Reason, str] | None:
+    if seen.problem:
+        return Reason.INVALID_SPEC, seen.problem
+    if found := baseline.unknown(seen):
+        return Reason.BASELINE_UNKNOWN, found
+    for part in (seen.target, seen.template):
+        if isinstance(part, Unusable):
+            return Reason(part.reason), part.message
+    if seen.route and not belongs(seen.rollout, seen.route.manifest):
+        return Reason.NAME_TAKEN, (
+            f"HTTPRoute {seen.rollout.metadata.name} exists and is not this Rollout's: rename or delete it"
+        )
+    return (seen.obstacles[0].reason, seen.obstacles[0].message) if seen.obstacles else None
+
+
+def _under_way(seen: Observation, attempt: Attempt, now: datetime) -> tuple[Said, bool]:
+    tested = seen.rollout.status.candidate
+    if tested is None:
+        return (FALSE, Reason.PROGRESSING, "starting"), False
+    if attempt.stage is Stage.REVERTING:
+        said = f"{tested.version} is taken back ({attempt.reason}: {attempt.message})"
+        return (FALSE, Reason.PROGRESSING, said), False
+    where = f"{tested.version} at {_step_name(seen, attempt)}"
+    if held := _held(seen, where, now):
+        return held
+    left = "; ".join(waits.waiting_for(seen, now)[:6]) or "nothing"
+    down = happened.not_available(seen, attempt, now) if seen.rollout.status.stable is None else None
+    if down:
+        return (FALSE, Reason.FIRST_VERSION_FAILING, f"{where}: {down}; it serves once it is Available"), True
+    if late := waits.overdue_step(seen, attempt, now):
+        return (FALSE, Reason.STEP_DEADLINE, f"{where}: {late}; weights stay; waiting for {left}"), True
+    quiet = silence.no_data(seen, attempt, now)
+    blind = quiet is not None and quiet.kind != silence.IDLE and silence.lasts(seen, quiet, now)
+    reason = Reason.METRICS_UNAVAILABLE if blind else Reason.PROGRESSING
+    return (FALSE, reason, f"{where}: waiting for {left}"), False
+
+
+def _held(seen: Observation, where: str, now: datetime) -> tuple[Said, bool] | None:
+    """What is said where one event keeps the attempt where it is."""
+    held = what_happens(seen, now)
+    if not isinstance(held, Held):
+        return None
+    if held.blocked:
+        return (FALSE, Reason.STABLE_UNAVAILABLE, f"{where}: {_blocked(seen, held)}"), False
+    if held.event is Event.PAUSED:
+        return (FALSE, Reason.PAUSED, f"{where}: {held.message}"), False
+    return None
+
+
+def _blocked(seen: Observation, held: Held) -> str:
+    stable = seen.rollout.status.stable
+    return f"{held.message}; held, because {stable.version if stable else 'stable'} has no ready endpoint"
+
+
+def _step_name(seen: Observation, attempt: Attempt) -> str:
+    if attempt.stage is Stage.PREPARING:
+        return "preparation"
+    step = waits.running_step(seen.rollout, attempt)
+    return f"step {step.name if step else attempt.step_index + 1}"
+
+
+def _at_rest(seen: Observation, now: datetime) -> tuple[Said, bool]:
+    stable = seen.rollout.status.stable
+    if stable is None or not wanted.serves(seen):
+        return _not_serving(seen)
+    if failing := first_version_fails(seen, now):
+        return (FALSE, Reason.FIRST_VERSION_FAILING, failing), True
+    if not traffic.shows(seen.route, desired_route(seen, seen.rollout.status) or {}):
+        problem = (seen.route.problem if seen.route else "") or "not yet accepted at its current generation"
+        return (FALSE, Reason.ROUTE_NOT_ACCEPTED, f"the route: {problem}"), False
+    if not workloads.is_available(seen.workloads.get(stable.workload, NOTHING)):
+        text = f"workload {stable.workload} is not fully Available"
+        return (FALSE, Reason.WORKLOAD_UNAVAILABLE, text), False
+    return (TRUE, Reason.PROMOTED, f"{stable.version} serves all traffic"), False
+
+
+def _not_serving(seen: Observation) -> tuple[Said, bool]:
+    if held := wanted.kept_back(seen):
+        return (FALSE, Reason.REVERTED, held), True
+    if len(seen.rollout.status.quarantine) >= MAX_QUARANTINE:
+        text = f"the quarantine holds {MAX_QUARANTINE} versions, nothing new is started: create a new Rollout"
+        return (FALSE, Reason.QUARANTINE_FULL, text), True
+    if seen.rollout.spec.paused:
+        return (FALSE, Reason.PAUSED, "nothing new is started while spec.paused is true"), False
+    return (FALSE, Reason.PROGRESSING, _about_to_start(seen)), False
+
+
+def _about_to_start(seen: Observation) -> str:
+    if len(seen.rollout.status.draining) >= MAX_DRAINING:
+        return f"a new attempt starts when one of {MAX_DRAINING} workloads has ended its conversations"
+    return "a new attempt is about to start"
+
+
+def first_version_fails(seen: Observation, now: datetime) -> str:
+    """Why the first version, with nothing to go back to, fails where it serves; empty while it does not."""
+    current = seen.rollout.status
+    attempt, stable = current.attempt, current.stable
+    if attempt is None or stable is None or attempt.reason != Cause.FIRST_VERSION_SERVING:
+        return ""
+    state = seen.workloads.get(stable.workload, NOTHING)
+    since = workloads.unavailable_since(state)
+    limit = waits.progress_deadline(seen, stable.workload)
+    if since is None or now - since < limit or workloads.is_available(state):
+        return ""
+    closed = "its route is closed until it is" if is_closed(current) else "it keeps its route"
+    return (
+        f"{stable.version}, the first version, has not been Available for {limit.total_seconds():.0f} s or "
+        f"more and there is nothing to go back to: {closed}; look at Deployment {stable.workload}"
+    )
+
+
+def first_version_deadline(seen: Observation, now: datetime) -> timedelta | None:
+    """How long until an unavailable first version counts as failing; None while it does not run."""
+    current = seen.rollout.status
+    attempt, stable = current.attempt, current.stable
+    if attempt is None or stable is None or attempt.reason != Cause.FIRST_VERSION_SERVING:
+        return None
+    since = workloads.unavailable_since(seen.workloads.get(stable.workload, NOTHING))
+    left = None if since is None else since + waits.progress_deadline(seen, stable.workload) - now
+    return left if left is not None and left > timedelta(0) else None
+
+
+# ------------------------------------------------------------------ the others
+def _traffic_shifted(seen: Observation) -> dict[ConditionType, Said]:
+    current = seen.rollout.status
+    desired = desired_route(seen, current)
+    if desired is None or current.traffic is None:
+        return {}
+    split = current.traffic
+    text = f"stable {split.stable_percent} %, candidate {split.candidate_percent} %"
+    text += f", mirrored {split.shadow_percent} %" if split.shadow_percent else ""
+    text = "the route is closed" if is_closed(current) else text
+    if traffic.shows(seen.route, desired):
+        return {ConditionType.TRAFFIC_SHIFTED: (TRUE, Reason.ROUTE_ACCEPTED, text)}
+    problem = (seen.route.problem if seen.route else "") or "the gateway has not accepted the route yet"
+    verdict = (FALSE, Reason.ROUTE_NOT_ACCEPTED, f"intended: {text}; {problem}")
+    return {ConditionType.TRAFFIC_SHIFTED: verdict}
+
+
+def _metrics(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
+    attempt = seen.rollout.status.attempt
+    if attempt is None or not silence.measures(attempt):
+        return {}
+    quiet = silence.no_data(seen, attempt, now)
+    if quiet is None or not silence.lasts(seen, quiet, now):
+        verdict = (TRUE, Reason.METRICS_READABLE, "samples of the candidate are fresh")
+    elif quiet.kind == silence.IDLE:
+        verdict = (TRUE, Reason.METRICS_READABLE, "no version has any traffic: the step's clock stands still")
+    else:
+        verdict = (FALSE, Reason.METRICS_UNAVAILABLE, f"holding: {silence.in_words(seen, quiet, now)}")
+    return {ConditionType.METRICS_AVAILABLE: verdict}
+
+
+def _intact(seen: Observation) -> dict[ConditionType, Said]:
+    attempt = seen.rollout.status.attempt
+    if attempt is None:
+        return {}
+    if attempt.reason == Cause.CONTENT_CHANGED:
+        text = "the candidate's content was changed after its test began"
+        return {ConditionType.IMMUTABLE_INTACT: (FALSE, Reason.CONTENT_CHANGED, text)}
+    text = "what runs is what was tested"
+    return {ConditionType.IMMUTABLE_INTACT: (TRUE, Reason.CONTENT_UNCHANGED, text)}
+
+
+def _steering(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
+    """What people want to know before they act: paused, queued, blocked, and whether there is a way back."""
+    said: dict[ConditionType, Said] = {}
+    attempt = seen.rollout.status.attempt
+    if seen.rollout.spec.paused:
+        said[ConditionType.PAUSED] = (TRUE, Reason.PAUSED, "spec.paused is true")
+    held = what_happens(seen, now)
+    if isinstance(held, Held) and held.blocked:
+        said[ConditionType.REVERT_BLOCKED] = (TRUE, Reason.STABLE_UNAVAILABLE, _blocked(seen, held))
+    if attempt is not None and attempt.stage is Stage.SOAKING:
+        next_one = happened.other_wanted(seen, attempt, now)
+        if next_one is not None:
+            text = f"{next_one}; it starts when the soak is over"
+            said[ConditionType.NEXT_QUEUED] = (TRUE, Reason.SOAK_GOES_FIRST, text)
+    if (stable := seen.rollout.status.stable) is not None:
+        said[ConditionType.ROLLBACK_READY] = _way_back(seen, stable, attempt)
+    return said
+
+
+def _way_back(seen: Observation, stable: VersionIdentity, attempt: Attempt | None) -> Said:
+    if attempt is not None and attempt.stage in waits.ACTIVE:
+        if waits.stable_can_serve(seen):
+            return TRUE, Reason.STABLE_IS_WARM, f"{stable.version} runs and can take all traffic at once"
+        return FALSE, Reason.STABLE_UNAVAILABLE, f"{stable.version} has no ready endpoint"
+    held = seen.rollout.status
+    for earlier in (seen.memory.promoted if seen.memory else ())[: seen.rollout.spec.history_limit]:
+        if not wanted.is_quarantined(held, earlier.digest):
+            text = f"spec.versionRef {earlier.version} goes straight to full: it was promoted before"
+            return TRUE, Reason.PROMOTED_BEFORE, text
+    return FALSE, Reason.NOTHING_BEFORE, f"no version but {stable.version} was promoted within the history"

@@ -1,0 +1,197 @@
+"""What keeps an attempt from walking on, in words for a person, and what the next step is. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+import rfc8785
+
+from interlock.analysis.gates import EvidenceReport, Verdict
+from interlock.core import clock, silence, sizes, traffic, workloads
+from interlock.core.observation import NOTHING, Observation, Template
+from interlock.core.route import is_applied
+from interlock.errors import SpecError
+from interlock.model.release import Stage
+from interlock.model.rollout import Rollout, RolloutSpec, Step
+from interlock.model.rolloutstatus import Attempt, RolloutStatus
+
+ACTIVE = frozenset({Stage.PREPARING, Stage.RUNNING, Stage.SOAKING, Stage.REVERTING})
+WALKING = frozenset({Stage.RUNNING, Stage.SOAKING})
+PROGRESS_DEADLINE_SECONDS = 600
+"""Of a Deployment that does not say: apps/v1's default."""
+
+
+def steps_hash(spec: RolloutSpec) -> str:
+    """Names the steps that evidence is gathered in; 16 hex.
+
+    Without defaults: a newer operator that knows a further field must not start running attempts over.
+    """
+    steps = [
+        step.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+        for step in spec.strategy.steps
+    ]
+    return hashlib.sha256(rfc8785.dumps(steps)).hexdigest()[:16]
+
+
+# ------------------------------------------------------------------ where the attempt is
+def running_step(rollout: Rollout, attempt: Attempt) -> Step | None:
+    """The step that the attempt is in; None while the strategy, edited, has none of that number."""
+    steps = rollout.spec.strategy.steps
+    return steps[attempt.step_index] if attempt.step_index < len(steps) else None
+
+
+def is_on_its_step(seen: Observation, attempt: Attempt) -> bool:
+    """Is the attempt where the strategy has a step for it? A status edited by hand may not be."""
+    if attempt.stage is Stage.PREPARING:
+        return True
+    step = running_step(seen.rollout, attempt)
+    return step is not None and (step.kind == "full") == (attempt.stage is Stage.SOAKING)
+
+
+def next_index(rollout: Rollout, attempt: Attempt) -> int:
+    """Which step comes next; the number of steps when none does."""
+    if attempt.stage is not Stage.PREPARING:
+        return attempt.step_index + 1
+    return len(rollout.spec.strategy.steps) - 1 if attempt.fast_path else 0
+
+
+def next_step(rollout: Rollout, attempt: Attempt) -> Step | None:
+    """The step after the present one; None in the last."""
+    steps, index = rollout.spec.strategy.steps, next_index(rollout, attempt)
+    return steps[index] if index < len(steps) else None
+
+
+def share_in_words(step: Step) -> str:
+    """How much traffic a step gives the candidate."""
+    split = traffic.intended(step)
+    if split.shadow_percent:
+        return f"{split.shadow_percent} % of requests, mirrored"
+    return f"{split.candidate_percent} % of requests"
+
+
+# ------------------------------------------------------------------ workloads
+def needed_workloads(seen: Observation, status: RolloutStatus) -> dict[str, str]:
+    """The candidate's workloads that the attempt needs now, by name to mode.
+
+    The shadow is needed until the last shadow step is over. The live one is prepared from the start, so
+    that a canary never waits for pods.
+    """
+    attempt, candidate = status.attempt, status.candidate
+    if attempt is None or candidate is None or attempt.stage not in ACTIVE:
+        return {}
+    needed = {candidate.workload: "live"}
+    steps = seen.rollout.spec.strategy.steps
+    begun = attempt.step_index if attempt.stage is Stage.RUNNING else 0
+    shadows_ahead = any(step.kind == "shadow" for step in steps[begun:]) and not attempt.fast_path
+    first_version = status.stable is None
+    if shadows_ahead and attempt.stage in (Stage.PREPARING, Stage.RUNNING) and not first_version:
+        needed[workloads.shadow_name(candidate.workload)] = "shadow"
+    return needed
+
+
+def unavailable(seen: Observation) -> list[str]:
+    """Needed workloads that are not Available."""
+    return [
+        name
+        for name in needed_workloads(seen, seen.rollout.status)
+        if not workloads.is_available(seen.workloads.get(name, NOTHING))
+    ]
+
+
+def progress_deadline(seen: Observation, workload: str) -> timedelta:
+    """How long a workload's pods may take, as its template's Deployment says."""
+    config = seen.workloads.get(workload, NOTHING).config
+    template = seen.template if isinstance(seen.template, Template) else None
+    if config is not None:
+        try:
+            template = workloads.stored_template(config)
+        except SpecError:
+            template = None
+    spec = template.spec if template else {}
+    return timedelta(seconds=spec.get("progressDeadlineSeconds", PROGRESS_DEADLINE_SECONDS))
+
+
+def stable_can_serve(seen: Observation) -> bool:
+    """Has the stable version a ready endpoint? True while there is no stable version."""
+    stable = seen.rollout.status.stable
+    return stable is None or traffic.can_receive(seen.workloads.get(stable.workload, NOTHING))
+
+
+# ------------------------------------------------------------------ waiting
+def is_recorded(seen: Observation, attempt: Attempt) -> bool:
+    """Has the Release taken down the attempt's last transition?"""
+    return seen.recorded_seq >= attempt.seq
+
+
+def overdue_step(seen: Observation, attempt: Attempt, now: datetime) -> str | None:
+    """A sentence when the step has lasted longer than its deadline allows."""
+    limit = seen.rollout.spec.strategy.step_deadline_seconds
+    step = running_step(seen.rollout, attempt)
+    if limit is None or step is None or attempt.stage not in WALKING:
+        return None
+    lasted = clock.elapsed(attempt, now)
+    if lasted < timedelta(seconds=limit):
+        return None
+    return f"step {step.name} has lasted {lasted.total_seconds():.0f} s (stepDeadlineSeconds: {limit})"
+
+
+def waiting_for(seen: Observation, now: datetime) -> list[str]:
+    """What keeps the attempt from walking on; empty when nothing does."""
+    attempt = seen.rollout.status.attempt
+    if attempt is None:
+        return []
+    waits = [f"workload {name} to become Available" for name in unavailable(seen)]
+    if not is_recorded(seen, attempt):
+        waits.append("the last transition to be recorded in its Release")
+    if not is_applied(seen):
+        problem = seen.route.problem if seen.route else ""
+        waits.append("the gateway to accept the route" + (f" ({problem})" if problem else ""))
+    if attempt.stage is Stage.PREPARING and seen.firing:
+        waits.append(f"an alert that would take it back at once: {seen.firing}")
+    if attempt.stage in WALKING:
+        waits += _step_waits(seen, attempt, now)
+    return waits
+
+
+def _step_waits(seen: Observation, attempt: Attempt, now: datetime) -> list[str]:
+    step = running_step(seen.rollout, attempt)
+    if step is None or not is_on_its_step(seen, attempt):
+        return ["the steps to start over"]
+    if attempt.step_started_time is None or now < attempt.step_started_time:
+        return ["the step's clock to start"]
+    waits = []
+    left = timedelta(seconds=step.duration_seconds) - clock.elapsed(attempt, now)
+    if left > timedelta(0):
+        waits.append(f"{left.total_seconds():.0f} s of the step")
+    return waits + _evidence_waits(seen, attempt, step.min_tasks, now)
+
+
+def _evidence_waits(seen: Observation, attempt: Attempt, min_tasks: int, now: datetime) -> list[str]:
+    if problem := silence.metrics_problem(seen, now):
+        return [f"fresh data: {problem}"]
+    report = seen.evidence
+    if not isinstance(report, EvidenceReport):
+        return ["evidence"]
+    waits = []
+    if silence.is_idle(seen, attempt, now):
+        waits.append("traffic: there is none at all, the clock stands still")
+    if not report.warmed_up:
+        waits.append("the warm-up to end")
+    if report.candidate_tasks < min_tasks:
+        waits.append(f"{min_tasks - report.candidate_tasks} more tasks of the candidate")
+    waits += [
+        f"gate {gate.name}: {gate.message or gate.verdict}"
+        for gate in report.gates
+        if gate.judged and gate.verdict is not Verdict.PASS
+    ]
+    return waits
+
+
+def must_grow(seen: Observation, attempt: Attempt, now: datetime) -> int | None:
+    """The next step, if all that it still needs is a larger candidate."""
+    index = next_index(seen.rollout, attempt)
+    walks_on = next_step(seen.rollout, attempt) is not None and attempt.stage is Stage.RUNNING
+    if not walks_on or not sizes.must_grow(seen.rollout, index) or waiting_for(seen, now):
+        return None
+    return index
