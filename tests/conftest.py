@@ -26,6 +26,11 @@ kind: ConfigMap
 metadata: {name: probe, namespace: default, labels: {interlock.dev/rendered: "true"}}
 """,
     """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: probe, namespace: default, labels: {interlock.dev/evidence: "true"}}
+""",
+    """
 apiVersion: interlock.dev/v1alpha1
 kind: Release
 metadata: {name: probe, namespace: default}

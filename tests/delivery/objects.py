@@ -22,6 +22,8 @@ COMPARE: Manifest = {
 }
 LIMIT: Manifest = {"name": "violations", "metric": "policy-violation-rate", "limit": {"maxPercent": "1"}}
 
+ALERT: Manifest = {"name": "page", "alert": {"matchLabels": {"severity": "page"}}}
+
 
 def rollout(name: str = "triage") -> Manifest:
     """A Rollout with one step of each kind and two gates."""

@@ -9,9 +9,17 @@ from typing import Any
 import pytest
 
 from tests.delivery.api import Api
-from tests.delivery.objects import agent_version, at, attempt, release, rollout
+from tests.delivery.objects import agent_version, at, attempt, entry, release, rollout
 
 STATUS = {"status": {"observedGeneration": 1}}
+OWNER = {
+    "apiVersion": "interlock.dev/v1alpha1",
+    "kind": "Rollout",
+    "name": "triage",
+    "uid": "0a1b2c",
+    "controller": True,
+    "blockOwnerDeletion": True,
+}
 
 
 def rendered(name: str = "triage-0123456789", **metadata: Any) -> dict[str, Any]:
@@ -127,74 +135,120 @@ class TestReleases:
         assert refusal in api.delete("Release", "triage-0a1b2c-1").message
         assert api.get("Release", "triage-0a1b2c-1").ok
 
+    def test_the_operator_deletes_what_is_finished(self, api: Api, operator: Api) -> None:
+        """A long ledger is pruned; what the operator still writes it needs."""
+        running = operator.create(release()).body
+        refused = operator.delete("Release", "triage-0a1b2c-1")
+        assert refused.code == 403
+        assert "must not be deleted by Interlock's operator before its last entry has the `stage` Done" in (
+            refused.message
+        )
+        done = entry(2, stage="Done", outcome="Promoted", reason="FirstVersionServing")
+        assert operator.replace({**running, "entries": [*running["entries"], done]}).ok
+        assert not api.delete("Release", "triage-0a1b2c-1").ok
+        assert operator.delete("Release", "triage-0a1b2c-1").ok
+
     def test_a_write_that_changes_nothing_passes(self, api: Api, operator: Api) -> None:
         """Storage versions are migrated that way."""
         assert api.replace(operator.create(release()).body).ok
 
 
-class TestRendered:
-    """What a running version lives on."""
+def evidence(**metadata: Any) -> dict[str, Any]:
+    """The checkpoint of an attempt's evidence as the operator writes it."""
+    labels = {"interlock.dev/rollout": "triage", "interlock.dev/evidence": "true"}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "triage-evidence", "labels": labels, **metadata},
+        "data": {"evidence.json": "{}"},
+    }
 
-    def test_only_the_operator_makes_one(self, api: Api, operator: Api) -> None:
-        assert "must be written by Interlock's operator only" in api.create(rendered()).message
-        assert operator.create(rendered()).ok
 
-    def test_nobody_else_deletes_or_disguises_one(self, api: Api, operator: Api) -> None:
-        stored = operator.create(rendered()).body
+@pytest.mark.parametrize("made", [rendered(), evidence()], ids=["rendered", "evidence"])
+class TestConfigMaps:
+    """What a running version lives on, and what is known of a candidate."""
+
+    def test_only_the_operator_makes_one(self, api: Api, operator: Api, made: dict[str, Any]) -> None:
+        refused = api.create(made)
+        assert (refused.code, "must be written by Interlock's operator only" in refused.message) == (
+            403,
+            True,
+        )
+        assert operator.create(made).ok
+
+    def test_nobody_else_deletes_or_disguises_one(
+        self, api: Api, operator: Api, made: dict[str, Any]
+    ) -> None:
+        stored = operator.create(made).body
+        name = stored["metadata"]["name"]
+        labels = stored["metadata"]["labels"]
         for answer in (
-            api.delete("ConfigMap", "triage-0123456789"),
+            api.delete("ConfigMap", name),
             api.replace(at(stored, "metadata.labels", {})),
+            api.replace(at(stored, "metadata.labels", dict.fromkeys(labels, "false"))),
             api.replace(at(stored, "metadata.labels.team", "x")),
+            api.replace(at(stored, "metadata.ownerReferences", [OWNER])),
+            api.merge("ConfigMap", name, {"metadata": {"labels": None}}),
         ):
             assert (answer.code, "operator only" in answer.message) == (403, True)
-        assert operator.delete("ConfigMap", "triage-0123456789").ok
+        assert operator.delete("ConfigMap", name).ok
 
-    def test_no_other_becomes_one(self, api: Api) -> None:
-        plain = rendered() | {"immutable": False}
-        stored = api.create(at(plain, "metadata.labels", {"a": "b"})).body
-        answer = api.replace(at(stored, "metadata.labels", {"interlock.dev/rendered": "true"}))
-        assert answer.code == 403
+    def test_no_other_becomes_one(self, api: Api, made: dict[str, Any]) -> None:
+        plain = at(made | {"immutable": False}, "metadata.labels", {"a": "b"})
+        stored = api.create(plain).body
+        answer = api.replace(at(stored, "metadata.labels", made["metadata"]["labels"]))
+        assert (answer.code, "operator only" in answer.message) == (403, True)
 
-    def test_a_write_that_changes_nothing_passes(self, api: Api, operator: Api) -> None:
+    def test_a_write_that_changes_nothing_passes(self, api: Api, operator: Api, made: dict[str, Any]) -> None:
         """Keys of encryption at rest are rotated that way."""
-        assert api.replace(operator.create(rendered()).body).ok
+        assert api.replace(operator.create(made).body).ok
 
-    def test_other_configmaps_are_nobodys_business(self, api: Api) -> None:
-        assert api.create(at(rendered(), "metadata.labels", {})).ok
-        assert api.delete("ConfigMap", "triage-0123456789").ok
+    def test_others_are_nobodys_business(self, api: Api, made: dict[str, Any]) -> None:
+        """Even under the same name: without its label the operator takes nothing from one."""
+        assert api.create(at(made, "metadata.labels", {})).ok
+        assert api.delete("ConfigMap", made["metadata"]["name"]).ok
+
+
+class TestEvidence:
+    """Whoever could write it could promote a candidate, or turn it back."""
+
+    def test_only_the_operator_changes_it(self, api: Api, operator: Api) -> None:
+        stored = operator.create(evidence()).body
+        forged = {"data": {"evidence.json": '{"wealth": 1000000}'}}
+        assert "operator only" in api.merge("ConfigMap", "triage-evidence", forged).message
+        assert "operator only" in api.replace(stored | {"binaryData": {"more": "AA=="}}).message
+        assert "operator only" in api.merge("ConfigMap", "triage-evidence", {"immutable": True}).message
+        assert operator.merge("ConfigMap", "triage-evidence", forged).ok
 
 
 class TestGoingAway:
     """The policies must not keep anything from being cleaned up."""
 
+    OWNED = ("triage-0123456789", "triage-evidence")
+
     def owned(self, api: Api, operator: Api) -> None:
         rollout_uid = api.create(rollout()).body["metadata"]["uid"]
-        owner = {
-            "apiVersion": "interlock.dev/v1alpha1",
-            "kind": "Rollout",
-            "name": "triage",
-            "uid": rollout_uid,
-            "controller": True,
-            "blockOwnerDeletion": True,
-        }
+        owner = OWNER | {"uid": rollout_uid}
         assert operator.create(rendered(ownerReferences=[owner])).ok
+        assert operator.create(evidence(ownerReferences=[owner])).ok
 
     def test_owned_objects_go_with_their_rollout(self, api: Api, operator: Api) -> None:
         self.owned(api, operator)
         api.delete("Rollout", "triage")
-        assert eventually(lambda: not api.get("ConfigMap", "triage-0123456789").ok)
+        assert eventually(lambda: not any(api.get("ConfigMap", name).ok for name in self.OWNED))
 
     def test_orphans_stay(self, api: Api, operator: Api) -> None:
         self.owned(api, operator)
         api.delete("Rollout", "triage", propagationPolicy="Orphan")
         assert eventually(lambda: not api.get("Rollout", "triage").ok)
-        left = api.get("ConfigMap", "triage-0123456789")
-        assert left.ok
-        assert "ownerReferences" not in left.body["metadata"]
+        for name in self.OWNED:
+            left = api.get("ConfigMap", name)
+            assert left.ok
+            assert "ownerReferences" not in left.body["metadata"]
 
     def test_a_namespace_goes_away(self, api: Api, operator: Api) -> None:
-        operator.create(release())
-        operator.create(rendered())
+        for made in (release(), rendered(), evidence()):
+            assert operator.create(made).ok
         api.client.delete(f"/api/v1/namespaces/{api.namespace}")
         assert eventually(lambda: api.client.get(f"/api/v1/namespaces/{api.namespace}").status_code == 404)
 
@@ -202,7 +256,7 @@ class TestGoingAway:
 OPERATOR_MAY = [
     *((verb, "interlock.dev", "rollouts") for verb in ("get", "list", "watch")),
     *((verb, "interlock.dev", "rollouts/status") for verb in ("get", "patch", "update")),
-    *((verb, "interlock.dev", "releases") for verb in ("get", "create", "patch", "update")),
+    *((verb, "interlock.dev", "releases") for verb in ("get", "create", "patch", "update", "delete")),
     *((verb, "apps", "deployments") for verb in ("get", "list", "watch", "create", "patch", "delete")),
     *((verb, "", "services") for verb in ("get", "list", "watch", "create", "patch", "delete")),
     *((verb, "", "configmaps") for verb in ("get", "list", "watch", "create", "patch", "delete")),
@@ -218,7 +272,7 @@ OPERATOR_MAY_NOT = [
     *((verb, "", "secrets") for verb in ("get", "list", "watch")),
     *((verb, "", "pods") for verb in ("create", "delete")),
     ("create", "", "pods/exec"),
-    ("delete", "interlock.dev", "releases"),
+    ("deletecollection", "interlock.dev", "releases"),
     ("update", "apps", "deployments/scale"),
     ("escalate", "rbac.authorization.k8s.io", "clusterroles"),
     ("impersonate", "", "users"),

@@ -118,6 +118,7 @@ def test_the_category_finds_every_kind(api: Api, control_plane: Cluster) -> None
         ("rollout.spec.strategy.steps", "Exactly one of `shadow`, `canary`, `full`."),
         ("rollout.spec.analysis.gates.limit", "above `maxPercent`"),
         ("rollout.spec.strategy.steps.minTasks", "Defaults to 1."),
+        ("rollout.spec.analysis.gates.weight", "Defaults to 1."),
         ("agentversion.spec.toolSets", "appended to `tools`"),
         ("agentversion.spec.parameters", "a free JSON object"),
         ("release.entries", "One transition"),

@@ -9,9 +9,22 @@ import pytest
 
 from dev.cluster import Cluster
 from tests.delivery.api import Api
-from tests.delivery.objects import CANARY, COMPARE, FULL, HALF, LIMIT, SHADOW, agent_version, at, rollout
+from tests.delivery.objects import (
+    ALERT,
+    CANARY,
+    COMPARE,
+    FULL,
+    HALF,
+    LIMIT,
+    SHADOW,
+    agent_version,
+    at,
+    rollout,
+)
 
 STEPS = "spec.strategy.steps"
+STRATEGY = "spec.strategy"
+ANALYSIS = "spec.analysis"
 GATES = "spec.analysis.gates"
 GATEWAY = "spec.traffic.gatewayAPI"
 
@@ -86,6 +99,79 @@ BAD_ROLLOUTS: list[tuple[str, Any, str, str]] = [
     ("spec.analysis.falseRevertPercent", "0.00", "spec.analysis.falseRevertPercent", "must be above 0"),
     ("spec.analysis.falseRevertPercent", "100.0", "spec.analysis.falseRevertPercent", "and below 100"),
     ("spec.analysis.warmupSeconds", 86_401, "spec.analysis.warmupSeconds", "less than or equal to 86400"),
+    (f"{ANALYSIS}.noData.holdAfterSeconds", 0, f"{ANALYSIS}.noData.holdAfterSeconds", "equal to 1"),
+    (f"{ANALYSIS}.noData.holdAfterSeconds", 86_401, f"{ANALYSIS}.noData.holdAfterSeconds", "equal to 86400"),
+    (f"{ANALYSIS}.noData.holdAfterSeconds", "2m", f"{ANALYSIS}.noData.holdAfterSeconds", "type integer"),
+    (f"{ANALYSIS}.noData.holdAfterSeconds", 1801, f"{ANALYSIS}.noData", "not above `revertAfterSeconds`"),
+    (f"{ANALYSIS}.noData.revertAfterSeconds", 119, f"{ANALYSIS}.noData", "not above `revertAfterSeconds`"),
+    (f"{ANALYSIS}.noData.revertAfterSeconds", 604_801, f"{ANALYSIS}.noData.revertAfterSeconds", "to 604800"),
+    (f"{ANALYSIS}.noData.after", 5, f"{ANALYSIS}.noData.after", "unknown field"),
+    (f"{GATES}.0.safety", "yes", f"{GATES}[0].safety", "must be of type boolean"),
+    (f"{GATES}.0.weight", 0, f"{GATES}[0].weight", "greater than or equal to 1"),
+    (f"{GATES}.0.weight", 1001, f"{GATES}[0].weight", "less than or equal to 1000"),
+    (f"{GATES}.0.weight", "0.5", f"{GATES}[0].weight", "must be of type integer"),
+    (GATES, [ALERT | {"metric": "pages"}], f"{GATES}[0]", "an `alert` gate, which has none"),
+    (GATES, [ALERT | {"limit": {"maxPercent": "1"}}], f"{GATES}[0]", "must have exactly one of `compare`"),
+    (GATES, [ALERT | {"alert": {}}], f"{GATES}[0].alert.matchLabels", "Required value"),
+    (GATES, [ALERT | {"alert": {"matchLabels": {}}}], f"{GATES}[0].alert.matchLabels", "at least 1"),
+    *(
+        (
+            GATES,
+            [ALERT | {"alert": {"matchLabels": {"severity": "page", name: "x"}}}],
+            f"{GATES}[0].alert.matchLabels",
+            "must have as keys label names of Prometheus",
+        )
+        for name in ("interlock-action", "1st", "", "ä", "a b", "severity\n", '"}')
+    ),
+    *(
+        (
+            GATES,
+            [ALERT | {"alert": {"matchLabels": {name: "x"}}}],
+            f"{GATES}[0].alert.matchLabels",
+            "must not name `namespace`, `agent` or `alertstate`: they are always asked for",
+        )
+        for name in ("namespace", "agent", "alertstate")
+    ),
+    (
+        GATES,
+        [ALERT | {"alert": {"matchLabels": {f"l{number}": "x" for number in range(9)}}}],
+        f"{GATES}[0].alert.matchLabels",
+        "at most 8",
+    ),
+    (
+        GATES,
+        [ALERT | {"alert": {"matchLabels": {"severity": ""}}}],
+        f"{GATES}[0].alert.matchLabels.severity",
+        "at least 1 chars long",
+    ),
+    (
+        GATES,
+        [ALERT | {"alert": {"matchLabels": {"severity": "x" * 257}}}],
+        f"{GATES}[0].alert.matchLabels.severity",
+        "Too long",
+    ),
+    (f"{STEPS}.0.shadow.replicas", 0, f"{STEPS}[0].shadow.replicas", "greater than or equal to 1"),
+    (f"{STEPS}.0.shadow.replicas", 10_001, f"{STEPS}[0].shadow.replicas", "less than or equal to 10000"),
+    (f"{STEPS}.1.canary.replicas", 0, f"{STEPS}[1].canary.replicas", "greater than or equal to 1"),
+    (f"{STEPS}.1.canary.replicas", "50%", f"{STEPS}[1].canary.replicas", "must be of type integer"),
+    (f"{STEPS}.3.full.replicas", 1, f"{STEPS}[3].full.replicas", "unknown field"),
+    (f"{STRATEGY}.stepDeadlineSeconds", 0, f"{STRATEGY}.stepDeadlineSeconds", "equal to 1"),
+    (f"{STRATEGY}.stepDeadlineSeconds", 31_536_001, f"{STRATEGY}.stepDeadlineSeconds", "equal to 31536000"),
+    (f"{STRATEGY}.stepDeadlineSeconds", "2h", f"{STRATEGY}.stepDeadlineSeconds", "must be of type integer"),
+    *(
+        (STRATEGY, {"steps": steps, "stepDeadlineSeconds": 60}, STRATEGY, "must have a `stepDeadlineSeconds`")
+        for steps in (
+            [CANARY | {"minDurationSeconds": 60}, FULL],
+            [CANARY, {"name": "full", "full": {"soakSeconds": 60}}],
+            [CANARY, FULL | {"minDurationSeconds": 61}],
+        )
+    ),
+    (f"{STRATEGY}.onDeadline", "Promote", f"{STRATEGY}.onDeadline", '"Hold", "Revert"'),
+    ("spec.onFirstVersionFailure", "Delete", "spec.onFirstVersionFailure", '"KeepServing", "CloseRoute"'),
+    ("spec.historyLimit", -1, "spec.historyLimit", "greater than or equal to 0"),
+    ("spec.historyLimit", 65, "spec.historyLimit", "less than or equal to 64"),
+    ("spec.historyLimit", "5", "spec.historyLimit", "must be of type integer"),
+    ("spec.paused", "yes", "spec.paused", "must be of type boolean"),
     ("spec.onRevert.inFlight", "Kill", "spec.onRevert.inFlight", '"Drain"'),
     ("spec.onRevert.drainDeadlineSeconds", -1, "spec.onRevert.drainDeadlineSeconds", "equal to 0"),
     ("spec.stragety", {}, "spec.stragety", "unknown field"),

@@ -56,6 +56,13 @@ def test_every_list_is_bounded_and_says_how_it_is_merged() -> None:
     assert [path for path, node in lists if not {"maxItems", "x-kubernetes-list-type"} <= node.keys()] == []
 
 
+def test_every_map_is_bounded() -> None:
+    """Rules on the keys of one that is not cost more than an API server grants."""
+    maps = [(path, node) for path, node in ALL if "additionalProperties" in node]
+    assert [path for path, _ in maps] == ["Rollout.spec.analysis.gates[].alert.matchLabels"]
+    assert [path for path, node in maps if "maxProperties" not in node] == []
+
+
 def test_every_string_is_bounded() -> None:
     strings = [(path, node) for path, node in ALL if node.get("type") == "string"]
     bounded = {"maxLength", "enum", "format"}

@@ -251,13 +251,16 @@ class EventsGate(ApiModel):
 
 
 _LABEL_NAME = "^[a-zA-Z_][a-zA-Z0-9_]*$"
-"""Of Prometheus. Judged by the operator: keys have no bound that CEL could count on for its cost."""
+_LABEL_NAMES = (
+    "must have as keys label names of Prometheus, which consist of letters, digits and `_` and do not begin "
+    "with a digit"
+)
 
 
 def _are_label_names(labels: dict[str, str]) -> dict[str, str]:
-    for name in labels:
-        if not re.match(_LABEL_NAME, name):
-            raise ValueError("must have label names of Prometheus as keys: letters, digits and `_`")
+    """Once more where they are used: whoever could write another key could write a query."""
+    if not all(re.fullmatch(_LABEL_NAME, name) for name in labels):
+        raise ValueError(_LABEL_NAMES)
     return labels
 
 
@@ -268,8 +271,7 @@ class AlertGate(ApiModel):
     """
 
     match_labels: Annotated[
-        dict[str, Annotated[str, Field(max_length=256)]],
-        AfterValidator(_are_label_names),
+        dict[str, Annotated[str, Field(min_length=1, max_length=256)]],
         Field(
             min_length=1,
             max_length=8,
@@ -278,8 +280,10 @@ class AlertGate(ApiModel):
                     "!('namespace' in self) && !('agent' in self) && !('alertstate' in self)",
                     "must not name `namespace`, `agent` or `alertstate`: they are always asked for",
                 ),
+                (f"self.all(name, name.matches('{_LABEL_NAME}'))", _LABEL_NAMES),
             ),
         ),
+        AfterValidator(_are_label_names),  # last: before `Field` its bounds would not come into the schema
     ]
     """Labels that the alert must carry, with these values."""
 
