@@ -16,7 +16,7 @@ Manifest = dict[str, Any]
 NAMESPACE = "shop"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
-GATEWAY_CLASS = {
+GATEWAY_CLASS: Manifest = {
     "apiVersion": "gateway.networking.k8s.io/v1",
     "kind": "GatewayClass",
     "metadata": {"name": "example"},
@@ -26,7 +26,7 @@ GATEWAY_CLASS = {
     },
 }
 """Of a gateway that can do what a step may ask for."""
-GATEWAY = {
+GATEWAY: Manifest = {
     "apiVersion": "gateway.networking.k8s.io/v1",
     "kind": "Gateway",
     "metadata": {"name": "public", "namespace": "gateways"},
