@@ -5,9 +5,10 @@ Its counts are then doubled, and evidence drawn from them would be too strong; n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from interlock.analysis.series import Identity, Series, Target
+from interlock.analysis.series import Identity, Series, Target, target_of
 
 # Labels that name the scrape and the server, not the process: all else equal means the same counter.
 SCRAPE_LABELS = frozenset(
@@ -53,12 +54,35 @@ class Doubles:
             for pod, names in sorted(ways.items())
         )
 
+    def state(self, number: Callable[[Identity], int], *, spans: bool) -> dict[str, Any]:
+        """As JSON, series by their numbers; without `spans` only what has been found."""
+        rows = [
+            [number(identity), begun, last]
+            for group in self._spans.values()
+            for identity, (_, begun, last) in group.items()
+        ]
+        found = [[family, pod, list(ways)] for (family, pod), ways in self._found.items()]
+        return {"found": found, "spans": rows if spans else []}
+
+    def restore(self, state: Mapping[str, Any], identities: Sequence[Identity]) -> None:
+        """Go on from `state`; `identities` are the series by their numbers."""
+        self._found = {
+            (str(family), str(pod)): tuple(str(way) for way in ways) for family, pod, ways in state["found"]
+        }
+        for at, begun, last in state["spans"]:
+            identity = identities[at]
+            group = self._spans.setdefault(_shared(identity), {})
+            group[identity] = (target_of(dict(identity)), float(begun), float(last))
+
     def _common(self, one: Series) -> Identity:
         known = self._shared.get(one.identity)
         if known is None:
-            known = tuple(label for label in one.identity if label[0] not in SCRAPE_LABELS)
-            self._shared[one.identity] = known
+            known = self._shared[one.identity] = _shared(one.identity)
         return known
+
+
+def _shared(identity: Identity) -> Identity:
+    return tuple(label for label in identity if label[0] not in SCRAPE_LABELS)
 
 
 def _overlap(

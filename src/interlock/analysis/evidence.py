@@ -61,6 +61,23 @@ class HarmProcess:
         self.candidate += candidate
         self.stable += stable
 
+    def state(self) -> list[float]:
+        """Prior rate, wealth of each bet (ln), counts: 5 + 7 numbers."""
+        counts = (self.candidate.good, self.candidate.total, self.stable.good, self.stable.total)
+        return [self._p0, *counts, *self._logs]
+
+    @classmethod
+    def restored(cls, state: Sequence[float], delta: float) -> HarmProcess:
+        """As it was at `state`. ValueError where that is none."""
+        p0, good_c, total_c, good_s, total_s, *logs = map(float, state)
+        if not (0 < p0 < 1 and len(logs) == len(HARM_BETS)):
+            raise ValueError("not the state of a comparison")
+        process = cls(p0, delta)
+        process.candidate, process.stable = Tally(good_c, total_c), Tally(good_s, total_s)
+        process._logs = logs
+        process.log_e = log_mean(logs) if total_c else 0.0
+        return process
+
 
 def block_log_odds(candidate: Tally, stable: Tally, p_c: float, p_s: float, delta: float) -> float:
     """ln of the likelihood of a block under the bet (p_c, p_s) over that under the nearest healthy pair."""

@@ -1,21 +1,18 @@
 """The evidence of one attempt: samples in, verdicts out, the same however often one looks.
 
 Limits and events are weighed at every sample of the candidate, as soon as it is visible. Comparisons close
-their blocks on a fixed grid of times, with samples that have settled. A replay reaches the same state.
+their blocks on a fixed grid of times, with samples that have settled. A replay, and a restored state, reach
+the same evidence.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import groupby
-from typing import assert_never
+from typing import Any, Self
 
-from interlock.analysis import presets
 from interlock.analysis.doubles import Doubles
-from interlock.analysis.evidence import log_mean, rejected
 from interlock.analysis.judges import (
     AlertJudge,
     CompareJudge,
@@ -25,6 +22,7 @@ from interlock.analysis.judges import (
     Outcome,
     judge_of,
 )
+from interlock.analysis.merge import Merge
 from interlock.analysis.plan import (
     Alert,
     Compare,
@@ -39,11 +37,14 @@ from interlock.analysis.plan import (
     StepTime,
     Track,
 )
-from interlock.analysis.presets import ALERTS, DURATION_BUCKETS, VERIFIERS, families
-from interlock.analysis.report import EvidenceReport, Facts, GateReading, Standing, Verdict, mode_of, read
+from interlock.analysis.presets import ALERTS, DURATION_BUCKETS, TASKS, TASKS_VERIFIED, VERIFIERS, families
+from interlock.analysis.report import EvidenceReport, Facts, GateReading, Verdict, mode_of, read
 from interlock.analysis.series import PROCESS_START, Counts, Increment, Series
-from interlock.analysis.silence import NoDataReading, Silence
-from interlock.analysis.timeline import Stretch, timeline
+from interlock.analysis.settling import Settling
+from interlock.analysis.silence import Hearing, NoDataReading, Silence
+from interlock.analysis.table import SeriesTable
+from interlock.analysis.tasks import TaskCounts
+from interlock.analysis.timeline import timeline
 from interlock.analysis.warmup import Warmups
 
 __all__ = [
@@ -67,19 +68,11 @@ __all__ = [
 ]
 
 
-@dataclass(slots=True)
-class _Tasks:
-    """Of one version in one step: started and finished since its clock start; comparable after warm-up."""
-
-    started: float = 0.0
-    finished: float = 0.0
-    comparable: float = 0.0
-
-
 class AttemptEvidence:
     """All evidence of one attempt since `since` (unix seconds, its start). Mutable, deterministic.
 
-    Feed it with `advance`, in order of time; read it with `report`. An edited plan is a new evidence.
+    Feed it with `advance`, in order of time; read it with `report`. Under an edited plan, or in another
+    process, it goes on from its `state`.
     """
 
     def __init__(self, plan: Plan, since: float) -> None:
@@ -90,24 +83,27 @@ class AttemptEvidence:
             PROCESS_START,
             ALERTS,
         }
+        self._unprimed = frozenset[str]()
         self._sides = ((Track.CANDIDATE, plan.candidate), (Track.STABLE, plan.stable))
         self._counts = Counts(since)
         self._doubles = Doubles()
         self._warmups = Warmups(plan)
         self._judges = {gate.name: judge_of(gate, plan) for gate in plan.gates}
+        self._comparisons = [judge for judge in self._judges.values() if isinstance(judge, CompareJudge)]
         self._timeline = timeline(plan, since, (), {})
-        self._grid = -1  # the last grid point walked
-        self._waiting: list[tuple[float, int, Outcome]] = []  # for comparisons, until they have settled
-        self._handed = 0
+        self._settling = Settling(plan.tick, plan.settle)
         self._newest: dict[tuple[Track, Mode, str], float] = {}
         self._verifiers: dict[str, float] = {}  # when each was first seen at work
         self._verifier = plan.verifier
-        self._tasks: dict[tuple[int, Track], _Tasks] = {}
-        self._seen_by: dict[tuple[str, int], float] = {}  # finished tasks, by edited gate and step
-        self._standings = {gate.name: Standing() for gate in plan.gates}
-        self._merged = 0.0
-        self._peak = -math.inf
-        self._weigh()
+        self._tasks = TaskCounts(plan.gates)
+        self._hearing = Hearing(plan.settle)
+        self._merge = Merge(plan)
+        self._weigh(since)
+
+    @property
+    def now(self) -> float:
+        """How far it has come, unix seconds."""
+        return self._now
 
     def advance(self, times: tuple[StepTime, ...], series: Iterable[Series], now: float) -> None:
         """Walk from the last look to `now` (unix seconds).
@@ -130,37 +126,38 @@ class AttemptEvidence:
             self._walk_grid(math.nextafter(end, -math.inf))
             for outcome in together:
                 self._take(outcome)
-            self._weigh()
+            self._weigh(end)
         self._walk_grid(now)
         self._heed_alerts(series, now)
-        self._weigh()
+        self._hearing.advance(now)
+        self._weigh(now)
         self._now = now
 
     def report(self) -> EvidenceReport:
         """What the evidence says as of the last `advance`."""
         running = self._timeline.running
-        failed = tuple(name for name, standing in self._standings.items() if standing.failed)
-        candidate, stable = (self._tasks_of(running.step.index if running else -1, track) for track in Track)
+        candidate, stable = (self._tasks.of(running, track) for track in Track)
         mode = mode_of(running)
-        seen = [
-            at for (track, where, _), at in self._newest.items() if (track, where) == (Track.CANDIDATE, mode)
-        ]
+        last_sample = max(self._heard_of(Track.CANDIDATE, mode).values(), default=None)
+        failed = self._merge.failed
         return EvidenceReport(
-            gates=tuple(self._read(judge, mode) for judge in self._judges.values()),
+            gates=self._read(mode),
             failed=failed,
-            combined=not failed and self._peak >= self._plan.threshold,
-            combined_log_evidence=self._merged,
+            combined=not failed and self._merge.crossed,
+            combined_log_evidence=self._merge.value,
             threshold=self._plan.threshold,
             candidate_tasks=round(candidate.comparable),
             stable_tasks=round(stable.comparable),
             candidate_started=round(candidate.started),
             stable_started=round(stable.started),
-            last_sample=max(seen, default=None),
+            last_sample=last_sample,
             warmed_up=running is not None and self._now >= running.warm,
             warnings=self._warnings(),
-            p_value=min(1.0, math.exp(-self._peak)),
+            p_value=min(1.0, math.exp(-self._merge.peak)),
+            no_data=self._hearing.reading(running, last_sample, self._now),
         )
 
+    # ------------------------------------------------------------------ what comes in
     def _concerns(self, one: Series) -> bool:
         if one.name == PROCESS_START:
             return any(one.labels.get("pod", "").startswith(side.pod_prefix) for _, side in self._sides)
@@ -199,40 +196,20 @@ class AttemptEvidence:
 
     def _take(self, outcome: Outcome) -> None:
         """Count an outcome where it counts at once, and keep it for the comparisons."""
-        self._count_task(outcome)
-        if outcome.track is Track.CANDIDATE:
-            stretch = self._timeline.place(outcome.mode, outcome.begin, outcome.end)
-            for judge in self._judges.values():
-                if stretch and isinstance(judge, LimitJudge | EventsJudge):
-                    judge.add(outcome, stretch)
-        if outcome.mode is Mode.LIVE:
-            self._handed += 1
-            heapq.heappush(self._waiting, (outcome.end, self._handed, outcome))
-
-    def _count_task(self, outcome: Outcome) -> None:
         stretch = self._timeline.clocked(outcome.end)
         expected = stretch.step.mode if stretch and outcome.track is Track.CANDIDATE else Mode.LIVE
-        if stretch is None or outcome.mode is not expected:
-            return
-        tasks = self._tasks.setdefault((stretch.step.index, outcome.track), _Tasks())
-        match outcome.labels["__name__"]:
-            case presets.TASKS_STARTED:
-                tasks.started += outcome.amount
-            case presets.TASKS:
-                tasks.finished += outcome.amount
-                if outcome.begin >= stretch.warm or stretch.step.mode is Mode.SHADOW:
-                    tasks.comparable += outcome.amount
-                if outcome.track is Track.CANDIDATE:
-                    self._count_for_edited(outcome, stretch)
-            case _:
-                pass
-
-    def _count_for_edited(self, outcome: Outcome, stretch: Stretch) -> None:
-        """Gates whose rules are younger than the step have seen fewer tasks than the step."""
-        for gate in self._plan.gates:
-            if stretch.started < gate.since < outcome.end:
-                place = (gate.name, stretch.step.index)
-                self._seen_by[place] = self._seen_by.get(place, 0.0) + outcome.amount
+        if stretch and outcome.mode is expected:
+            self._tasks.count(outcome, stretch)
+            self._hearing.heard(outcome, stretch)
+        if outcome.track is Track.CANDIDATE:
+            place = self._timeline.place(outcome.mode, outcome.begin, outcome.end)
+            for judge in self._judges.values():
+                if place and isinstance(judge, LimitJudge | EventsJudge):
+                    judge.add(outcome, place)
+        if outcome.mode is Mode.LIVE and any(
+            judge.metric.counts(outcome.labels) for judge in self._comparisons
+        ):
+            self._settling.hold(outcome)
 
     def _heed_alerts(self, series: Iterable[Series], now: float) -> None:
         alerts = [one for one in series if one.name == ALERTS]
@@ -240,69 +217,26 @@ class AttemptEvidence:
             if isinstance(judge, AlertJudge) and self._timeline.origin is not None:
                 judge.add(alerts, self._timeline.origin, now)
 
+    # ------------------------------------------------------------------ what it weighs
     def _walk_grid(self, until: float) -> None:
-        """Release to the comparisons what has settled by each grid point ≤ `until`.
-
-        Grid points at which nothing new has settled change nothing and are passed over.
-        """
-        origin = self._timeline.origin
-        while self._waiting and origin is not None:
-            point = max(self._due(self._waiting[0][2].end, origin), self._grid + 1)
-            if origin + point * self._plan.tick > until:
-                return
-            settled = []
-            while self._waiting and self._due(self._waiting[0][2].end, origin) <= point:
-                settled.append(heapq.heappop(self._waiting)[2])
-            self._choose_verifier(origin + point * self._plan.tick)
-            for judge in self._judges.values():
-                if isinstance(judge, CompareJudge):
-                    judge.release(settled, self._timeline, self._verifier)
-            self._grid = point
-            self._weigh()
-
-    def _due(self, end: float, origin: float) -> int:
-        """The first grid point at which a sample of that time has settled."""
-        return max(0, math.ceil((end + self._plan.settle - origin) / self._plan.tick - 1e-9))
+        """Release to the comparisons what has settled by each grid point ≤ `until`."""
+        for point, outcomes in self._settling.settled(self._timeline.origin, until):
+            self._choose_verifier(point)
+            for judge in self._comparisons:
+                judge.release(outcomes, self._timeline, self._verifier)
+            self._weigh(point)
 
     def _choose_verifier(self, at: float) -> None:
         """Take the most trusted verifier, two scrapes after the first was seen, for the whole attempt."""
-        if (
-            self._verifier is None
-            and min(self._verifiers.values(), default=math.inf) <= at - self._plan.settle
-        ):
-            self._verifier = next(name for name in VERIFIERS if self._verifiers.get(name, math.inf) <= at)
+        first, origin = min(self._verifiers.values(), default=math.inf), self._timeline.origin
+        if self._verifier is None and origin is not None and first < math.inf:
+            settled = self._settling.point(first, origin)
+            if settled <= at:
+                known = (name for name in VERIFIERS if self._verifiers.get(name, math.inf) <= settled)
+                self._verifier = next(known)
 
-    def _weigh(self) -> None:
-        """Merge the gates' evidence; what crosses the threshold once has crossed it (Ville)."""
-        weighed: list[CompareJudge | LimitJudge] = []
-        for name, judge in self._judges.items():
-            match judge:
-                case EventsJudge():
-                    if judge.exceeded and not self._spoilt(judge):
-                        self._standings[name] = Standing(failed=True)
-                case AlertJudge():
-                    if judge.fired:
-                        self._standings[name] = Standing(failed=True)
-                case CompareJudge() | LimitJudge():
-                    if judge.planned:
-                        weighed.append(judge)
-                case _:
-                    assert_never(judge)
-        if weighed:
-            self._merge(weighed)
-
-    def _merge(self, judges: list[CompareJudge | LimitJudge]) -> None:
-        logs = [0.0 if self._spoilt(judge) else judge.log_e for judge in judges]
-        weights = [float(judge.gate.weight) for judge in judges]
-        named = rejected(logs, weights, self._plan.threshold)
-        for at, judge in enumerate(judges):
-            before = self._standings[judge.gate.name]
-            now = logs[at] + math.log(weights[at] / sum(weights))
-            self._standings[judge.gate.name] = Standing(
-                now, max(now, before.peak), before.failed or at in named
-            )
-        self._merged = log_mean(logs, weights)
-        self._peak = max(self._peak, self._merged)
+    def _weigh(self, at: float) -> None:
+        self._merge.weigh(self._judges.values(), self._spoilt, at)
 
     def _spoilt(self, judge: Judge) -> tuple[str, ...]:
         """Pods whose doubled counts this gate would rest on."""
@@ -311,46 +245,137 @@ class AttemptEvidence:
             return pods
         return tuple(pod for pod in pods if pod.startswith(self._plan.candidate.pod_prefix))
 
-    def _tasks_of(self, step: int, track: Track) -> _Tasks:
-        return self._tasks.get((step, track), _Tasks())
+    # ------------------------------------------------------------------ what it says
+    def _heard_of(self, track: Track, mode: Mode) -> dict[str, float]:
+        """When a version was last heard of in a mode, by family."""
+        return {
+            name: at for (side, where, name), at in self._newest.items() if (side, where) == (track, mode)
+        }
 
-    def _read(self, judge: Judge, mode: Mode) -> GateReading:
+    def _read(self, mode: Mode) -> tuple[GateReading, ...]:
         running = self._timeline.running
         expected = {Track.CANDIDATE: mode, Track.STABLE: Mode.LIVE}
-        facts = Facts(
-            now=self._now,
-            running=running,
-            newest={
-                (track, name): at
-                for (track, where, name), at in self._newest.items()
-                if where is expected[track]
-            },
-            finished=self._finished(judge.gate, running) if running else 0.0,
-            verifier=self._verifier,
-            spoilt=self._spoilt(judge),
+        newest = {
+            (track, name): at
+            for track in Track
+            for name, at in self._heard_of(track, expected[track]).items()
+        }
+        return tuple(
+            read(
+                judge,
+                self._merge.standing(judge),
+                Facts(
+                    now=self._now,
+                    running=running,
+                    newest=newest,
+                    finished=self._tasks.seen_by(judge.gate, running),
+                    verifier=self._verifier,
+                    spoilt=self._spoilt(judge),
+                ),
+            )
+            for judge in self._judges.values()
         )
-        return read(judge, self._standings[judge.gate.name], facts)
-
-    def _finished(self, gate: Gate, running: Stretch) -> float:
-        """The candidate's tasks of the step that ended under the gate's present rules."""
-        if gate.since > running.started:
-            return self._seen_by.get((gate.name, running.step.index), 0.0)
-        return self._tasks_of(running.step.index, Track.CANDIDATE).finished
 
     def _warnings(self) -> tuple[str, ...]:
         found = list(self._doubles.warnings())
         if self._counts.ageless:
             pods = ", ".join(self._counts.ageless)
             found.append(f"{PROCESS_START} is not exported by {pods}: what they counted before is left out")
-        mode = mode_of(self._timeline.running)
-        seen = {name for track, where, name in self._newest if (track, where) == (Track.CANDIDATE, mode)}
-        if presets.TASKS in seen:
+        seen = self._heard_of(Track.CANDIDATE, mode_of(self._timeline.running)).keys()
+        if TASKS in seen:
             wanted = frozenset[str]().union(*(gate.families for gate in self._plan.gates)) - {ALERTS}
             found += [
                 f"the candidate exports no {name}: counted as none so far; export it at 0 from the start"
-                for name in sorted(wanted - seen - {presets.TASKS_VERIFIED})
+                for name in sorted(wanted - seen - {TASKS_VERIFIED})
             ]
         return tuple(found)
+
+    # ------------------------------------------------------------------ going on elsewhere
+    def state(self, *, baselines: bool = True) -> dict[str, Any]:
+        """All that decides what the evidence says from now on, as JSON.
+
+        Without `baselines` (the last sample of every series) it is small, and `prime` must find them.
+        """
+        table = SeriesTable()
+        number = table.number
+        return {
+            "frame": self._frame(),
+            "now": self._now,
+            "families": sorted(self._families if baselines else ()),
+            "rules": {gate.name: repr(gate) for gate in self._plan.gates},
+            "judges": {name: judge.state() for name, judge in self._judges.items()},
+            "merge": self._merge.state(),
+            "settling": self._settling.state(self._compared_by()),
+            "newest": [[*key, at] for key, at in self._newest.items()],
+            "verifiers": self._verifiers,
+            "verifier": self._verifier,
+            "tasks": self._tasks.state(),
+            "hearing": self._hearing.state(),
+            "warmups": self._warmups.state(number, buckets=baselines),
+            "doubles": self._doubles.state(number, spans=baselines),
+            "counts": self._counts.state(number, baselines=baselines),
+            "table": table.state(),
+        }
+
+    @classmethod
+    def resumed(cls, plan: Plan, since: float, state: Mapping[str, Any]) -> Self:
+        """The evidence of a `state`, perhaps of another process, perhaps before gates were edited.
+
+        Gates that are as they were go on, others begin. ValueError where the state is of another attempt or
+        malformed, or older rules have been at work since an edit.
+        """
+        evidence = cls(plan, since)
+        try:
+            evidence._restore(state)
+        except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError) as error:
+            raise ValueError(f"malformed: {type(error).__name__}: {error}") from error
+        return evidence
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        if state["frame"] != self._frame():
+            raise ValueError("it was gathered under another plan")
+        self._now = float(state["now"])
+        kept = frozenset(g.name for g in self._plan.gates if state["rules"].get(g.name) == repr(g))
+        if any(gate.name not in kept and gate.since < self._now for gate in self._plan.gates):
+            raise ValueError("gates were edited before it was written, and it does not know of that")
+        identities = SeriesTable.read(state["table"])
+        self._unprimed = self._families - frozenset(state["families"])
+        for name in kept:
+            self._judges[name].restore(state["judges"][name])
+        self._merge.restore(state["merge"], kept, whole=kept == state["rules"].keys() == self._judges.keys())
+        self._settling.restore(state["settling"])
+        self._newest = {(Track(t), Mode(m), str(name)): float(at) for t, m, name, at in state["newest"]}
+        self._verifiers = {str(name): float(at) for name, at in state["verifiers"].items()}
+        self._verifier = None if state["verifier"] is None else str(state["verifier"])
+        self._tasks.restore(state["tasks"], kept)
+        self._hearing.restore(state["hearing"])
+        self._warmups.restore(state["warmups"], identities)
+        self._doubles.restore(state["doubles"], identities)
+        self._counts.restore(state["counts"], identities)
+        self._weigh(self._now)
+
+    @property
+    def unprimed(self) -> bool:
+        """Whether baselines are missing: `prime` it before it advances."""
+        return bool(self._unprimed)
+
+    def prime(self, series: Iterable[Series]) -> None:
+        """Find the missing baselines in samples of some scrapes up to `now`."""
+        mine = [one for one in series if self._concerns(one) and one.name != DURATION_BUCKETS]
+        self._counts.prime(mine, self._now)
+        self._unprimed = frozenset()
+
+    def _frame(self) -> str:
+        """What an edit of gates leaves as it is; a state of another frame is another evidence."""
+        plan = self._plan
+        return repr(
+            (self._since, plan.alpha, plan.warmup, plan.verifier, plan.candidate, plan.stable, plan.steps)
+        )
+
+    def _compared_by(self) -> frozenset[str]:
+        """Labels that comparisons look at."""
+        counters = [c for judge in self._comparisons for c in (judge.metric.part, judge.metric.total)]
+        return frozenset({"__name__", "verifier"}.union(*(dict(counter.where) for counter in counters)))
 
 
 _MODES = {mode.value: mode for mode in Mode}

@@ -5,8 +5,9 @@ Each is fed the outcomes of one attempt in order of time and keeps what the odds
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally, above, log_mean
 from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Mode, Plan, Track
@@ -76,6 +77,27 @@ class CompareJudge:
         """The step whose process holds most of the evidence; of equals the earliest."""
         return max(sorted(self._processes), key=lambda step: self._processes[step].log_e, default=None)
 
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "capped": self.capped,
+            "step": self._step,
+            "prior": self._prior.state(),
+            "block": {track.value: part.state() for track, part in self._block.items()},
+            "processes": {str(step): process.state() for step, process in self._processes.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+        self.capped = float(state["capped"])
+        self._step = None if state["step"] is None else int(state["step"])
+        self._prior = _Part.restored(state["prior"])
+        self._block = {track: _Part.restored(state["block"][track.value]) for track in Track}
+        self._processes = {
+            int(step): HarmProcess.restored(held, self.delta) for step, held in state["processes"].items()
+        }
+        self._weigh()
+
     def _enter(self, stretch: Stretch) -> None:
         if stretch.step.index != self._step:
             # a block must not span a change of weights: shares and base rate may move together
@@ -104,8 +126,12 @@ class CompareJudge:
         if self._step not in self._processes:
             # a bet must be fixed before its block is seen: without a prior the first block only teaches it
             self._prior = block[Track.STABLE]
-        begun = [process.log_e for process in self._processes.values()]
-        self.log_e = log_mean(begun + [0.0] * (len(self.planned) - len(begun)))
+        self._weigh()
+
+    def _weigh(self) -> None:
+        begun = [self._processes[step].log_e for step in sorted(self._processes)]
+        if begun:
+            self.log_e = log_mean(begun + [0.0] * (len(self.planned) - len(begun)))
 
 
 class LimitJudge:
@@ -133,12 +159,15 @@ class LimitJudge:
     @property
     def log_e(self) -> float:
         """ln E: the mean over the planned steps, 1 for those that have not begun."""
-        for index in self._parts.keys() - self._logs.keys():
-            counts = self.tally(index)
-            self._logs[index] = above(counts.total - counts.good, counts.total, self.maximum)
         # in a fixed order: sums of floats depend on it, and a restored judge must agree to the last bit
-        begun = [self._logs[step] for step in sorted(self._logs)]
+        begun = [self._log(step) for step in sorted(self._parts)]
         return log_mean(begun + [0.0] * (len(self.planned) - len(begun)))
+
+    def _log(self, step: int) -> float:
+        if step not in self._logs:
+            counts = self.tally(step)
+            self._logs[step] = above(counts.total - counts.good, counts.total, self.maximum)
+        return self._logs[step]
 
     def tally(self, step: int | None) -> Tally:
         """The candidate's outcomes since `step` opened."""
@@ -149,6 +178,16 @@ class LimitJudge:
     def capped(self) -> float:
         return max((part.excess(self.metric) for part in self._parts.values()), default=0.0)
 
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"parts": {str(step): part.state() for step, part in self._parts.items()}}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+        self._parts = {int(step): _Part.restored(held) for step, held in state["parts"].items()}
+        if not self._parts.keys() <= set(self.planned):
+            raise ValueError("counts of a step in which the gate does not judge")
+
     def oldest(self, mode: Mode) -> int | None:
         """The step whose counts hold all outcomes of this mode so far."""
         return min((step for step in self._parts if self._modes[step] is mode), default=None)
@@ -156,7 +195,7 @@ class LimitJudge:
     @property
     def strongest(self) -> int | None:
         """The step whose counts hold most of the evidence; of equals the earliest."""
-        return max(sorted(self._logs), key=lambda step: self._logs[step], default=None)
+        return max(sorted(self._parts), key=self._log, default=None)
 
 
 class EventsJudge:
@@ -177,6 +216,14 @@ class EventsJudge:
     def exceeded(self) -> bool:
         return self.count > self.maximum
 
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"count": self.count}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+        self.count = float(state["count"])
+
 
 class AlertJudge:
     """Alerts that fire while the candidate has traffic. Fed with Prometheus' own series of alerts."""
@@ -196,6 +243,16 @@ class AlertJudge:
                 if seen is not None:
                     found = (seen, one.labels.get("alertname", ""))
                     self.fired = min(found, self.fired or found)
+
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"fired": self.fired}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+        if state["fired"] is not None:
+            at, name = state["fired"]
+            self.fired = (float(at), str(name))
 
 
 def _counts(gate: Gate, outcome: Outcome, stretch: Stretch) -> bool:
@@ -236,6 +293,15 @@ class _Part:
             self.part += outcome.amount
         if metric.total.matches(outcome.labels):
             self.total += outcome.amount
+
+    def state(self) -> list[float]:
+        return [self.part, self.total]
+
+    @classmethod
+    def restored(cls, state: Sequence[float]) -> _Part:
+        part = cls()
+        part.part, part.total = map(float, state)
+        return part
 
     def tally(self, metric: Proportion) -> Tally:
         part = min(self.part, self.total)

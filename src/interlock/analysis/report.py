@@ -86,11 +86,17 @@ class EvidenceReport:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A gate's place in the merge: `now` and `peak` are ln(weight share times E); `failed` once named."""
+    """A gate's evidence: ln E `now` and at its `peak`; `failed` once named; `share` is ln of its weight's."""
 
     now: float = 0.0
     peak: float = -math.inf
     failed: bool = False
+    share: float = 0.0
+
+    @property
+    def log(self) -> float:
+        """ln(weight share times E): at the peak once failed, else now."""
+        return self.share + (self.peak if self.failed else self.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,7 @@ def read(judge: Judge, standing: Standing, facts: Facts) -> GateReading:
     verdict, reason = _verdict(judge, standing, facts)
     judged = standing.failed or facts.running is None or gate.judges(facts.running.step)
     weighed = isinstance(judge, CompareJudge | LimitJudge)
-    log = standing.peak if standing.failed else standing.now
+    log = standing.log
     # a gate that does not judge says neither odds nor counts: they would be those of an earlier step
     shown = _shown(judge, standing.failed, mode_of(facts.running)) if judged else _Shown()
     return GateReading(
@@ -140,7 +146,7 @@ def read(judge: Judge, standing: Standing, facts: Facts) -> GateReading:
         message=reason or _sentence(judge, verdict, log, shown, facts),
         safety=gate.safety,
         judged=judged,
-        p_value=min(1.0, math.exp(-standing.peak)) if weighed else 1.0,
+        p_value=min(1.0, math.exp(-standing.share - standing.peak)) if weighed else 1.0,
     )
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 PROCESS_START = "process_start_time_seconds"
 
@@ -21,6 +22,12 @@ CLOCK_SKEW = 30.0
 Identity = tuple[tuple[str, str], ...]
 Target = tuple[str, str, str, str]
 Point = tuple[float, float]
+
+
+def target_of(labels: Mapping[str, str]) -> Target:
+    """What was scraped to get a series with these labels."""
+    get = labels.get
+    return (get("namespace", ""), get("pod", ""), get("instance", ""), get("job", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +53,7 @@ class Series:
     @property
     def target(self) -> Target:
         """What was scraped: (namespace, pod, instance, job). All its series share each scrape's time."""
-        get = self.labels.get
-        return (get("namespace", ""), get("pod", ""), get("instance", ""), get("job", ""))
+        return target_of(self.labels)
 
     def newest(self, until: float) -> Point | None:
         """The last sample that is data at or before `until`."""
@@ -111,6 +117,44 @@ class Counts:
         found.sort(key=lambda item: item[:2])
         return [increment for _, _, increment in found]
 
+    def prime(self, series: Iterable[Series], cut: float) -> None:
+        """Take what series not seen before were at `cut` for their baselines: what they did until then is not
+        counted. For families that are read from now on, and where baselines were not kept."""
+        batches: dict[Target, _Batch] = {}
+        for one in series:
+            newest = one.newest(cut)
+            state = self._targets.setdefault(one.target, _Target())
+            if newest is not None and one.identity not in state.seen:
+                batches.setdefault(one.target, {})[one.identity] = (one.labels, [newest])
+        for target, batch in batches.items():
+            state = self._targets[target]
+            state.open(batch)
+            state.seen |= {identity: points[-1] for identity, (_, points) in batch.items()}
+            state.close()
+
+    def state(self, number: Callable[[Identity], int], *, baselines: bool) -> dict[str, Any]:
+        """As JSON, series by their numbers; without `baselines` they must be found by `prime`."""
+        targets = [
+            {
+                "scrapes": target.scrapes,
+                "starts": target.starts,
+                "seen": [[number(identity), *point] for identity, point in target.seen.items()],
+            }
+            for target in self._targets.values()
+            if target.seen
+        ]
+        return {"ageless": sorted(self._ageless), "targets": targets if baselines else []}
+
+    def restore(self, state: Mapping[str, Any], identities: Sequence[Identity]) -> None:
+        """Go on from `state`; `identities` are the series by their numbers."""
+        self._ageless = {str(pod) for pod in state["ageless"]}
+        for held in state["targets"]:
+            target = _Target()
+            target.scrapes = [float(at) for at in held["scrapes"]]
+            target.starts = [(float(at), float(start)) for at, start in held["starts"]]
+            target.seen = {identities[at]: (float(time), float(value)) for at, time, value in held["seen"]}
+            self._targets[target_of(dict(next(iter(target.seen))))] = target
+
     def _fresh(self, series: Iterable[Series], cut: float) -> Iterable[tuple[_Target, _Batch]]:
         """Points not yet consumed, by target and series; a series handed in twice is joined."""
         batches: dict[Target, _Batch] = {}
@@ -159,13 +203,12 @@ _Batch = dict[Identity, tuple[Mapping[str, str], list[Point]]]
 class _Target:
     """What is known of one target: its series' last samples, its scrapes, the starts of its processes."""
 
-    __slots__ = ("last", "scrapes", "seen", "starts")
+    __slots__ = ("scrapes", "seen", "starts")
 
     def __init__(self) -> None:
         self.seen: dict[Identity, Point] = {}
         self.starts: list[Point] = []  # (first scrape that showed it, start time)
         self.scrapes: list[float] = []  # of this read, ascending; the first one ever stays in front
-        self.last: float | None = None
 
     def open(self, batch: _Batch) -> None:
         self.scrapes = sorted({*self.scrapes, *(time for _, points in batch.values() for time, _ in points)})

@@ -7,7 +7,8 @@ the version is. Default: stable's p99 task duration, at least two scrapes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from interlock.analysis.plan import Mode, Plan, StepTime
 from interlock.analysis.presets import DURATION_BUCKETS
@@ -47,6 +48,20 @@ class Warmups:
                 slow = quantile_bound(self._at(buckets, ready), QUANTILE)
                 self.lengths[time.index] = max(self._plan.settle, slow or 0.0)
         self._newest |= _latest(buckets, now)
+
+    def state(self, number: Callable[[Identity], int], *, buckets: bool) -> dict[str, Any]:
+        """As JSON, series by their numbers; `buckets` are needed while a step's warm-up is still to come."""
+        wanted = buckets and not self._live <= self.lengths.keys()
+        rows = [[number(identity), at, count] for identity, (_, at, count) in self._newest.items()]
+        lengths = {str(step): seconds for step, seconds in self.lengths.items()}
+        return {"lengths": lengths, "newest": rows if wanted else []}
+
+    def restore(self, state: Mapping[str, Any], identities: Sequence[Identity]) -> None:
+        """Go on from `state`; `identities` are the series by their numbers."""
+        self.lengths |= {int(step): float(seconds) for step, seconds in state["lengths"].items()}
+        for at, time, count in state["newest"]:
+            identity = identities[at]
+            self._newest[identity] = (dict(identity).get("le", ""), float(time), float(count))
 
     def _at(self, buckets: Iterable[Series], time: float) -> dict[float, float]:
         """Stable's cumulative counts by upper bound at `time`."""

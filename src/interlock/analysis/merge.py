@@ -1,0 +1,97 @@
+"""All gates together: what their evidence says as one, and which of them it names.
+
+Gates that count or look at alerts fail by themselves, outside alpha; the others are merged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, assert_never
+
+from interlock.analysis.evidence import log_mean, rejected
+from interlock.analysis.judges import AlertJudge, CompareJudge, EventsJudge, Judge, LimitJudge
+from interlock.analysis.plan import Plan
+from interlock.analysis.report import Standing
+
+Weighed = CompareJudge | LimitJudge
+
+
+class Merge:
+    """The weighted mean of the gates' evidence; what crosses the threshold once has crossed it (Ville).
+
+    `value` is its ln now and `peak` the highest so far, over the time in which the gates have been as they
+    are: an edited gate makes another mean, for which alpha is spent anew.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._threshold = plan.threshold
+        self._begins = max((gate.since for gate in plan.gates), default=-math.inf)
+        self._standings = {gate.name: Standing() for gate in plan.gates}
+        self.value = 0.0
+        self.peak = -math.inf
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the gates that fail."""
+        return tuple(name for name, standing in self._standings.items() if standing.failed)
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the mean has ever reached the threshold."""
+        return self.peak >= self._threshold
+
+    def standing(self, judge: Judge) -> Standing:
+        """A gate's place in the merge."""
+        return self._standings[judge.gate.name]
+
+    def weigh(self, judges: Iterable[Judge], spoilt: Callable[[Judge], Sequence[str]], at: float) -> None:
+        """The gates as they stand at `at` (unix seconds), which must not go back."""
+        weighed: list[Weighed] = []
+        for judge in judges:
+            match judge:
+                case EventsJudge():
+                    if judge.exceeded and not spoilt(judge):
+                        self._standings[judge.gate.name] = Standing(failed=True)
+                case AlertJudge():
+                    if judge.fired:
+                        self._standings[judge.gate.name] = Standing(failed=True)
+                case CompareJudge() | LimitJudge():
+                    if judge.planned:
+                        weighed.append(judge)
+                case _:
+                    assert_never(judge)
+        if weighed:
+            self._merge(weighed, [0.0 if spoilt(judge) else judge.log_e for judge in weighed], at)
+
+    def _merge(self, judges: list[Weighed], logs: list[float], at: float) -> None:
+        weights = [float(judge.gate.weight) for judge in judges]
+        all_in_force = at >= self._begins
+        named = rejected(logs, weights, self._threshold) if all_in_force else ()
+        for place, judge in enumerate(judges):
+            before = self.standing(judge)
+            self._standings[judge.gate.name] = Standing(
+                logs[place],
+                max(logs[place], before.peak),
+                before.failed or place in named,
+                math.log(weights[place] / sum(weights)),
+            )
+        self.value = log_mean(logs, weights)
+        if all_in_force:
+            self.peak = max(self.peak, self.value)
+
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        standings = {
+            name: [repr(standing.now), repr(standing.peak), standing.failed]
+            for name, standing in self._standings.items()
+        }
+        return {"standings": standings, "peak": repr(self.peak)}
+
+    def restore(self, state: Mapping[str, Any], kept: Iterable[str], *, whole: bool) -> None:
+        """Go on from `state` with the gates of these names; `whole`: they are all there were and are."""
+        for name in kept:
+            now, peak, failed = state["standings"][name]
+            self._standings[name] = Standing(float(now), float(peak), bool(failed))
+        if whole:
+            self.peak = float(state["peak"])
