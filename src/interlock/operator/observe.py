@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
 from interlock.core import adoption, labels, traffic, versions, workloads
+from interlock.core.baseline import is_blank
 from interlock.core.ledger import release_of
 from interlock.core.memory import remember
 from interlock.core.observation import (
@@ -26,6 +27,7 @@ from interlock.core.observation import (
 )
 from interlock.core.obstacles import Pod, Surroundings, claims_of, clone_labels, obstacles, parents
 from interlock.core.plans import plan_problem
+from interlock.core.wanted import identity_of, is_at_rest, kept_back, serves
 from interlock.errors import DependencyError, SpecError
 from interlock.model.agentversion import AgentVersion
 from interlock.model.base import first_problem
@@ -83,31 +85,30 @@ class Observer:
         candidate: Target | Unusable | None = None
         if status.candidate is not None:
             candidate = await self._tested(meta.namespace, status.candidate.version)
-        template = self._template(rollout)
         route = self._cache.get("HTTPRoute", meta.namespace, meta.name)
         memory = self._memory(rollout, route)
         baseline: Target | Unusable | None = None
-        if memory is not None and memory.stable is not None and is_blank(rollout):
+        if memory is not None and memory.stable is not None and is_blank(status):
             baseline = await self.version(meta.namespace, memory.stable.version)
-        return Observation(
+        seen = Observation(
             rollout=rollout,
             timing=self._timing,
             target=target,
             candidate=candidate,
-            template=template,
+            template=self._template(rollout),
             workloads=self._workloads(rollout, _known(rollout, memory)),
             route=traffic.read_route(route) if route else None,
             recorded_seq=self._recorded(rollout),
             earlier_releases=bool(self._cache.labelled("Release", meta.namespace, labels.ROLLOUT, meta.name)),
             memory=memory,
             baseline=baseline,
-            obstacles=await self._obstacles(rollout, _wanted(rollout, target, template), memory, template),
             firing=self._evidence.firing(rollout),
             evidence=self._evidence.report(rollout),
             conversations=self._evidence.conversations(rollout),
             gates_due=self._gates_due(meta.uid, now),
             problem=plan_problem(rollout),
         )
+        return replace(seen, obstacles=await self._obstacles(seen))
 
     def wrote_status(self, uid: str, now: datetime) -> None:
         """Gates are now as fresh as `now`."""
@@ -227,7 +228,7 @@ class Observer:
         meta = rollout.metadata
         releases = self._cache.labelled("Release", meta.namespace, labels.ROLLOUT, meta.name)
         serving: list[str] = []
-        if is_blank(rollout) and route is not None and adoption.belongs(rollout, route):
+        if is_blank(rollout.status) and route is not None and adoption.belongs(rollout, route):
             serving = [name for name, weight in traffic.read_route(route).weights.items() if weight]
         written = frozenset((m["metadata"]["name"], m["metadata"]["resourceVersion"]) for m in releases)
         key = (written, frozenset(serving))
@@ -238,53 +239,34 @@ class Observer:
         return known.memory
 
     # ------------------------------------------------------------ what is in the way
-    async def _obstacles(
-        self,
-        rollout: Rollout,
-        wanted: VersionIdentity | None,
-        memory: Memory | None,
-        template: Template | Unusable,
-    ) -> tuple[Obstacle, ...]:
-        meta, near = rollout.metadata, self._neighbours
+    async def _obstacles(self, seen: Observation) -> tuple[Obstacle, ...]:
+        rollout, near = seen.rollout, self._neighbours
+        namespace, wanted = rollout.metadata.namespace, identity_of(seen)
         tried = rollout.status.candidate or wanted
         gateways = near.gateways(parents(rollout))
         around = Surroundings(
-            rollouts=near.of_agent(meta.namespace, rollout.spec.agent),
-            children=await self._under_our_names(rollout, wanted),
-            services=near.selecting(meta.namespace, [tried.workload] if tried else []),
+            rollouts=near.of_agent(namespace, rollout.spec.agent),
+            children=await self._under_our_names(seen, wanted),
+            services=near.selecting(namespace, _names(tried) if tried else ()),
             routes=near.claiming(claims_of(rollout)),
             gateways=gateways,
             classes=near.classes(gateways.values()),
         )
-        known = _known(rollout, memory) + ([wanted] if wanted else [])
-        return obstacles(rollout, self._pods(rollout, tried, template), known, around)
+        known = _known(rollout, seen.memory) + ([wanted] if wanted else [])
+        return obstacles(rollout, _pods(seen, tried) if tried else (), known, around)
 
-    async def _under_our_names(self, rollout: Rollout, wanted: VersionIdentity | None) -> list[Manifest]:
+    async def _under_our_names(self, seen: Observation, wanted: VersionIdentity | None) -> list[Manifest]:
         """Objects under the names of the route and, before they are made, of the workload's parts."""
-        meta = rollout.metadata
-        route = self._cache.get("HTTPRoute", meta.namespace, meta.name)
-        found = [route] if route is not None else []
-        for kind, name in _to_be_made(rollout, wanted):
-            manifest = self._cache.get(kind, meta.namespace, name)
+        namespace = seen.rollout.metadata.namespace
+        found = [seen.route.manifest] if seen.route else []
+        for kind, name in _to_be_made(seen, wanted):
+            manifest = self._cache.get(kind, namespace, name)
             if manifest is None and kind != "Service":
                 # of these kinds only what is labelled is watched, and an apply takes over what it finds
-                manifest = await self._objects.get(kind, meta.namespace, name)
+                manifest = await self._objects.get(kind, namespace, name)
             if manifest is not None:
                 found.append(manifest)
         return found
-
-    def _pods(
-        self, rollout: Rollout, tried: VersionIdentity | None, template: Template | Unusable
-    ) -> list[Pod]:
-        """Labels of the pods of the version that is tried or comes next."""
-        if tried is None:
-            return []
-        names = (tried.workload, workloads.shadow_name(tried.workload))
-        made = [self._cache.get("Deployment", rollout.metadata.namespace, name) for name in names]
-        running = [m["spec"]["template"]["metadata"]["labels"] for m in made if m is not None]
-        if running or isinstance(template, Unusable):
-            return running
-        return list(clone_labels(rollout, tried.version, tried.workload, template))
 
     def _recorded(self, rollout: Rollout) -> int:
         if rollout.status.attempt is None:
@@ -295,43 +277,41 @@ class Observer:
         return max((entry["seq"] for entry in (release or {}).get("entries") or []), default=0)
 
 
-def is_blank(rollout: Rollout) -> bool:
-    """Does the status remember nothing, so that the Releases must?"""
-    return rollout.status.attempt is None and rollout.status.stable is None
-
-
-def _wanted(
-    rollout: Rollout, target: Target | Unusable, template: Template | Unusable
-) -> VersionIdentity | None:
-    """Who would be tried next; None when nobody would."""
-    if isinstance(target, Unusable) or isinstance(template, Unusable):
-        return None
-    name = workloads.workload_name(rollout.metadata.name, target, template)
-    return VersionIdentity(version=target.version, uid=target.uid, digest=target.digest, workload=name)
-
-
 def _known(rollout: Rollout, memory: Memory | None) -> list[VersionIdentity]:
     """Versions whose orphans may be adopted: those of the status; where that is empty, the one remembered."""
     status = rollout.status
-    remembered = memory.stable if memory is not None and is_blank(rollout) else None
+    remembered = memory.stable if memory is not None and is_blank(status) else None
     return [version for version in (status.stable, status.candidate, remembered) if version is not None]
 
 
-def _to_be_made(rollout: Rollout, wanted: VersionIdentity | None) -> Iterator[tuple[str, str]]:
+def _names(version: VersionIdentity) -> tuple[str, str]:
+    """A version's workload, live and shadow."""
+    return version.workload, workloads.shadow_name(version.workload)
+
+
+def _pods(seen: Observation, tried: VersionIdentity) -> Sequence[Pod]:
+    """Labels of the pods of the version that is tried or comes next."""
+    made = [seen.workloads[name].deployment for name in _names(tried) if name in seen.workloads]
+    running = [m["spec"]["template"]["metadata"]["labels"] for m in made if m is not None]
+    if running or isinstance(seen.template, Unusable):
+        return running
+    return clone_labels(seen.rollout, tried.version, tried.workload, seen.template)
+
+
+def _to_be_made(seen: Observation, wanted: VersionIdentity | None) -> Iterator[tuple[str, str]]:
     """Kinds and names that the next apply may make, while they may still be somebody else's."""
-    status = rollout.status
-    attempt = status.attempt
-    if attempt is not None and attempt.stage is not Stage.DONE:
-        name = status.candidate.workload if attempt.stage is Stage.PREPARING and status.candidate else ""
+    status = seen.rollout.status
+    if is_at_rest(status):
+        begins = None if serves(seen) or kept_back(seen) else wanted
     else:
-        serves = wanted is not None and status.stable and status.stable.workload == wanted.workload
-        stays_back = wanted is not None and any(q.digest == wanted.digest for q in status.quarantine)
-        name = wanted.workload if wanted is not None and not serves and not stays_back else ""
-    if not name:
+        prepares = status.attempt is not None and status.attempt.stage is Stage.PREPARING
+        begins = status.candidate if prepares else None
+    if begins is None:
         return
-    yield from (("ConfigMap", name), ("Deployment", name), ("Service", name))
-    if any(step.shadow for step in rollout.spec.strategy.steps):
-        yield from (("Deployment", workloads.shadow_name(name)), ("Service", workloads.shadow_name(name)))
+    live, shadow = _names(begins)
+    yield from (("ConfigMap", live), ("Deployment", live), ("Service", live))
+    if any(step.shadow for step in seen.rollout.spec.strategy.steps):
+        yield from (("Deployment", shadow), ("Service", shadow))
 
 
 def _is_of_a_workload(manifest: Manifest) -> bool:
