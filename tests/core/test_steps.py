@@ -176,7 +176,6 @@ def test_the_way_of_a_good_candidate(stage: Stage, index: int, leads_to: tuple[s
         ({"evidence": report(gate(verdict=Verdict.NO_DATA))}, "gate violations: said so"),
         ({"recorded_seq": 1}, "recorded in its Release"),
         ({"target": MISSING}, "AgentVersion v2 does not exist"),
-        ({"problem": "spec.x must be y"}, "spec.x must be y"),
         ({"obstacles": (IN_THE_WAY,)}, "Rollout other has the agent"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -190,6 +189,18 @@ def test_what_a_step_waits_for_is_said(changes: dict[str, Any], words: str) -> N
     assert moved(seen) is None
     [ready] = [c for c in decide(seen, NOW).status.conditions if c.type == "Ready"]
     assert words in ready.message
+
+
+@pytest.mark.parametrize("place", [(Stage.RUNNING, 1), (Stage.SOAKING, 2)])
+def test_gates_that_cannot_be_followed_take_the_traffic_off(place: tuple[Stage, int]) -> None:
+    seen = replace(trying(*place), evidence=report(), problem="spec.analysis.gates[0] (mood): no such metric")
+    decision = decide(seen, NOW)
+    assert decision.move is not None
+    assert (decision.move.stage, decision.move.cause) == (Stage.PREPARING, Cause.STRATEGY_CHANGED)
+    assert decision.status.phase == "Stalled"
+    held = settled_after(seen, decision.status)
+    assert moved(replace(held, problem=seen.problem)) is None, "nothing goes on before it is corrected"
+    assert moved(held) is not None
 
 
 def test_a_gate_that_is_not_judged_in_this_step_holds_nothing() -> None:

@@ -166,8 +166,12 @@ def gates_edited(seen: Observation, attempt: Attempt, now: datetime) -> str | No
 
 
 def steps_edited(seen: Observation, attempt: Attempt, now: datetime) -> str | None:
-    same_rules = attempt.strategy_hash == waits.steps_hash(seen.rollout.spec)
-    if (same_rules and waits.is_on_its_step(seen, attempt)) or not waits.is_recorded(seen, attempt):
+    if not waits.is_recorded(seen, attempt):
+        return None
+    if seen.problem and attempt.stage in waits.WALKING:
+        return f"the gates cannot be followed any more, traffic goes to stable: {seen.problem}"
+    same_steps = attempt.strategy_hash == waits.steps_hash(seen.rollout.spec)
+    if same_steps and waits.is_on_its_step(seen, attempt):
         return None
     return "spec.strategy.steps changed: traffic goes to stable, the steps start from the first"
 

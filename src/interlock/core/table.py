@@ -46,7 +46,7 @@ class Event(StrEnum):
     GATES_EDITED = "spec.analysis changes what a gate asks"
     PAUSED = "spec.paused is true"
     OTHER_WANTED = "spec.versionRef names another version"
-    STEPS_EDITED = "spec.strategy.steps changes"
+    STEPS_EDITED = "spec.strategy.steps changes, or the gates can no longer be followed"
     OBSTRUCTED = "the spec cannot be followed, or another object is in the way"
     FIRST_AVAILABLE = "the first version is Available"
     STEP_DUE = "every gate passes; the next step is a shadow or a canary"
