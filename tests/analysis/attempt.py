@@ -79,6 +79,7 @@ class Attempt:
     candidate: Pod = field(default_factory=lambda: agent("triage-b-1", "v2", SINCE - 5))
     shadow: Pod = field(default_factory=lambda: agent("triage-b-shadow-1", "v2", SINCE - 5, "shadow"))
     stable: Pod = field(default_factory=lambda: agent("triage-a-1", "v1", 10.0))
+    alerts: list[Series] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)  # noqa: S311 - a world, not a secret
@@ -122,7 +123,12 @@ class Attempt:
         self.evidence.advance(self.times, self.series(self.now - 60.0), float(self.now))
 
     def series(self, begin: float = 0.0) -> list[Series]:
-        return window(self.pods, begin, self.now)
+        return window(self.pods, begin, self.now) + self.alerts
+
+    def alert(self, at: float, **labels: str) -> None:
+        """Prometheus has evaluated a rule, which fires unless the labels say otherwise."""
+        known = {"__name__": "ALERTS", "alertstate": "firing", "namespace": "shop", "agent": "triage"}
+        self.alerts.append(Series(known | labels, ((at, 1.0),)))
 
     def report(self) -> EvidenceReport:
         return self.evidence.report()

@@ -10,17 +10,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from interlock.analysis import presets
 from interlock.analysis.gates import AttemptEvidence, EvidenceReport, Plan
-from interlock.analysis.presets import ALERTS
-from interlock.analysis.series import Identity as SeriesIdentity
 from interlock.core.observation import Timing, Unreadable
-from interlock.core.plans import alert_tests, has_alerts, plan_of, plan_problem, step_times
+from interlock.core.plans import plan_of, plan_problem, step_times
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import Attempt, GateStart
+from interlock.operator.alarms import Alarms
 from interlock.ports import Manifest, Metrics, Selection
 
 log = logging.getLogger(__name__)
@@ -32,10 +30,6 @@ OVERLAP = 15.0
 BASELINE = 60.0
 """Seconds before the walk began, where counters' baselines are found."""
 CONVERSATIONS = "ai_agent_conversations_active"
-
-
-ALERT_WINDOW = 120.0
-"""Seconds that an alert's last sample stands for: rules may be evaluated once a minute only."""
 
 
 Identity = tuple[str, int, str]
@@ -52,15 +46,6 @@ class _Watched:
     families: frozenset[str]
     read_until: float
     report: EvidenceReport | Unreadable | None = None
-
-
-@dataclass(slots=True)
-class _Alarm:
-    """What fires while an attempt is prepared, and since when it was seen to, unix seconds."""
-
-    identity: Identity
-    fires: dict[SeriesIdentity, tuple[float, str]]
-    unknown: str = "alerts have not been read yet"
 
 
 _Rules = tuple[int, tuple[GateStart, ...]]
@@ -84,7 +69,7 @@ class Evidence:
         self._now = now
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._conversations: dict[tuple[str, str], dict[str, float | None]] = {}
-        self._alarms: dict[tuple[str, str], _Alarm] = {}
+        self._alarms = Alarms(metrics, now)
 
     def report(self, rollout: Rollout) -> EvidenceReport | Unreadable | None:
         """The newest report of the running attempt by its present rules; None before the first one."""
@@ -98,16 +83,7 @@ class Evidence:
 
     def firing(self, rollout: Rollout) -> str:
         """The alert that would take a prepared attempt back at once, or why that is not known; else empty."""
-        attempt = rollout.status.attempt
-        if attempt is None or not _is_armed(rollout, attempt):
-            return ""
-        alarm = self._alarms.get(_place(rollout))
-        if alarm is None or alarm.identity != _identity(rollout, attempt):
-            return "alerts have not been read yet"
-        if alarm.fires:
-            at, name = min(alarm.fires.values())
-            return f"alert {name} fires since {datetime.fromtimestamp(at, UTC):%H:%M:%S} UTC"
-        return alarm.unknown
+        return self._alarms.firing(rollout)
 
     def conversations(self, rollout: Rollout) -> dict[str, float | None]:
         """Open conversations by draining workload, as last read."""
@@ -117,7 +93,7 @@ class Evidence:
         """The Rollout is gone."""
         self._watched.pop((namespace, name), None)
         self._conversations.pop((namespace, name), None)
-        self._alarms.pop((namespace, name), None)
+        self._alarms.forget(namespace, name)
 
     async def look(self, rollout: Rollout) -> bool:
         """Read what is new for one Rollout. Returns whether it has anything to read at all."""
@@ -131,13 +107,7 @@ class Evidence:
             await self._read_evidence(rollout)
         else:
             self._watched.pop(_place(rollout), None)
-        attempt = rollout.status.attempt
-        armed = attempt is not None and _is_armed(rollout, attempt)
-        if attempt is not None and armed:
-            await self._read_alerts(rollout, attempt)
-        else:
-            self._alarms.pop(_place(rollout), None)
-        return active or draining or armed
+        return await self._alarms.look(rollout) or active or draining
 
     async def _read_evidence(self, rollout: Rollout) -> None:
         attempt = rollout.status.attempt
@@ -183,28 +153,6 @@ class Evidence:
     def _plan(self, rollout: Rollout) -> Plan | None:
         return None if plan_problem(rollout) else plan_of(rollout, self._timing)
 
-    async def _read_alerts(self, rollout: Rollout, attempt: Attempt) -> None:
-        """Which of the alerts that its gates ask for fire now."""
-        place, identity = _place(rollout), _identity(rollout, attempt)
-        alarm = self._alarms.get(place)
-        if alarm is None or alarm.identity != identity:
-            alarm = self._alarms[place] = _Alarm(identity, {})
-        meta = rollout.metadata
-        answer = await self._metrics.read(
-            Selection(frozenset({ALERTS}), meta.namespace, rollout.spec.agent, self._now(), ALERT_WINDOW)
-        )
-        if isinstance(answer, Unreadable):
-            alarm.unknown = f"alerts cannot be read: {answer.reason}"
-            return
-        tests = alert_tests(rollout)
-        candidate = rollout.status.candidate.version if rollout.status.candidate else ""
-        alarm.fires = {
-            one.identity: alarm.fires.get(one.identity, (one.points[0][0], one.labels.get("alertname", "")))
-            for one in answer.series
-            if one.points and any(test.matches(one.labels, candidate) for test in tests)
-        }
-        alarm.unknown = ""
-
     async def _read_conversations(self, rollout: Rollout) -> None:
         selection = Selection(
             frozenset({CONVERSATIONS}),
@@ -245,12 +193,6 @@ def is_worth_reading(manifest: Manifest) -> bool:
         or held.get("draining")
         or (stage == "Preparing" and any("alert" in gate for gate in gates))
     )
-
-
-def _is_armed(rollout: Rollout, attempt: Attempt) -> bool:
-    """Whether a firing alert would keep the prepared attempt from starting: nothing to go back to, none."""
-    prepared = attempt.stage is Stage.PREPARING and rollout.status.stable is not None
-    return prepared and has_alerts(rollout)
 
 
 def _has_traffic(rollout: Rollout) -> bool:
