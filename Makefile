@@ -67,6 +67,7 @@ lint: .venv/.ready ## Format, lint, types, import contract, generated files
 	@$(BIN)/lint-imports --no-logo
 	@$(PY) -m interlock.model.crd --check
 	@$(PY) -m dev.manifests --check
+	@$(PY) -m dev.lifecycle --check
 
 .PHONY: format
 format: .venv/.ready ## Format the code and write the generated files
@@ -74,6 +75,7 @@ format: .venv/.ready ## Format the code and write the generated files
 	@$(BIN)/ruff check --fix .
 	@$(PY) -m interlock.model.crd --write
 	@$(PY) -m dev.manifests --write
+	@$(PY) -m dev.lifecycle --write
 
 .PHONY: lock
 lock: .venv/.ready ## Resolve the dependencies anew and write the hash-locked requirements
