@@ -110,7 +110,8 @@ class Surroundings:
         for name in set(self.pods) - alive:
             del self.pods[name]
         for service in self._stored("Service"):
-            await self._endpoints(service, ready)
+            if labels.WORKLOAD in (service["spec"].get("selector") or {}):
+                await self._endpoints(service, ready)
 
     def _run_pods(self, deployment: Manifest) -> set[str]:
         spec = deployment["spec"]
@@ -200,7 +201,8 @@ class Surroundings:
             ]
             if (route.get("status") or {}).get("parents") != parents:
                 await self.objects.replace_status({**route, "status": {"parents": parents}})
-            self._programmed = route
+            if labels.ROLLOUT in (route["metadata"].get("labels") or {}):
+                self._programmed = route
 
     # ------------------------------------------------------------------ agents
     def work(self, seconds: float) -> None:

@@ -102,7 +102,8 @@ class MemoryObjects:
         if created["kind"] in WITH_STATUS:
             created.pop("status", None)
         created["metadata"] |= {
-            "uid": f"00000000-0000-4000-8000-{next(self._uids):012x}",
+            # Releases are named by the first six digits
+            "uid": f"{next(self._uids):06x}00-0000-4000-8000-000000000000",
             "generation": 1,
             "resourceVersion": str(next(self._versions)),
             "creationTimestamp": "2026-01-01T00:00:00Z",

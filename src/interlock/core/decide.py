@@ -41,11 +41,14 @@ class Decision:
 
 def decide(seen: Observation, now: datetime) -> Decision:
     """Everything that follows from one look. `now` is aware, UTC."""
-    move = next_transition(seen, now)
+    # who serves comes first: a Rollout that has forgotten it would take what it is given for a first version
+    remembers = baseline.rebuilt(seen, now) is not None
+    move = None if remembers else next_transition(seen, now)
     intent = ledger.follow(seen, move, now) if move is not None else _drained(seen, _kept_up(seen, now), now)
     after = replace(seen, rollout=seen.rollout.model_copy(update={"status": intent}))
     described = status.describe(after, seen.rollout.status, now)
-    return Decision(described, tuple(_effects(after, seen, intent)), move, _wake(after, now))
+    wake = timedelta(0) if remembers else _wake(after, now)  # our own writes wake nobody
+    return Decision(described, tuple(_effects(after, seen, intent)), move, wake)
 
 
 def _kept_up(seen: Observation, now: datetime) -> RolloutStatus:
