@@ -116,8 +116,8 @@ def _legend() -> str:
     return (
         "`→ X` moves the attempt to X · `=` stays in its stage, the record says what happened · **holds**: "
         "nothing below this line happens while it lasts · `·` passes: the event means nothing here, or its "
-        "time comes later. Events with ◦ wait, with the condition RevertBlocked, while the candidate has live "
-        "traffic and stable has no ready endpoint."
+        "time comes later. Events with ◦ wait, with the condition RevertBlocked, while the candidate has "
+        "live traffic and stable has no ready endpoint."
     )
 
 
