@@ -16,6 +16,7 @@ ROOTS = {
     "Service": "/api/v1",
     "Secret": "/api/v1",
     "Deployment": "/apis/apps/v1",
+    "HorizontalPodAutoscaler": "/apis/autoscaling/v2",
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1",
     "SelfSubjectAccessReview": "/apis/authorization.k8s.io/v1",
     "AgentVersion": "/apis/interlock.dev/v1alpha1",

@@ -1,31 +1,12 @@
-"""What users see of the kinds: accepted samples, defaults, columns, explain, scale."""
+"""What users see of the kinds: defaults, columns, explain, scale."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import yaml
 
 from dev.cluster import Cluster
 from tests.delivery.api import Api
 from tests.delivery.objects import agent_version, at, attempt, release, rollout
-
-SAMPLES = sorted((Path(__file__).parents[2] / "manifests" / "samples").glob("*.yaml"))
-
-
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
-def test_a_sample_works_as_it_stands(api: Api, sample: Path) -> None:
-    for manifest in yaml.safe_load_all(sample.read_text()):
-        answer = api.create(manifest)
-        assert answer.ok, f"{manifest['kind']}: {answer.message}"
-
-
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
-def test_a_synced_sample_shows_no_difference(control_plane: Cluster, namespace: str, sample: Path) -> None:
-    control_plane.kubectl("apply", "-n", namespace, "-f", str(sample))
-    diff = control_plane.kubectl("diff", "-n", namespace, "-f", str(sample), check=False)
-    assert (diff.returncode, diff.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("manifest", [rollout(), agent_version()], ids=["Rollout", "AgentVersion"])
