@@ -128,9 +128,9 @@ BAD_ROLLOUTS: list[tuple[str, Any, str, str]] = [
             GATES,
             [ALERT | {"alert": {"matchLabels": {name: "x"}}}],
             f"{GATES}[0].alert.matchLabels",
-            "must not name `namespace`, `agent` or `alertstate`: they are always asked for",
+            "must not name `namespace`, `agent`, `alertstate` or `__name__`: they are always asked for",
         )
-        for name in ("namespace", "agent", "alertstate")
+        for name in ("namespace", "agent", "alertstate", "__name__")
     ),
     (
         GATES,

@@ -277,8 +277,11 @@ class AlertGate(ApiModel):
             max_length=8,
             json_schema_extra=rules(
                 (
-                    "!('namespace' in self) && !('agent' in self) && !('alertstate' in self)",
-                    "must not name `namespace`, `agent` or `alertstate`: they are always asked for",
+                    "!['namespace', 'agent', 'alertstate', '__name__'].exists(name, name in self)",
+                    (
+                        "must not name `namespace`, `agent`, `alertstate` or `__name__`: they are always "
+                        "asked for"
+                    ),
                 ),
                 (f"self.all(name, name.matches('{_LABEL_NAME}'))", _LABEL_NAMES),
             ),
