@@ -1,89 +1,80 @@
-"""`python -m dev.bench`: each figure beside its target."""
+"""`python -m dev.bench`: each figure beside its target, and beside what the established controllers need.
+
+cold      all Rollouts created at once, until the last is Healthy
+idle      nothing active: CPU, writes, queries, memory
+restart   from the start of the process until each Rollout was looked at once
+failures  many candidates do something critical at once, until all weights are 0
+requests  API requests of an active Rollout, by the API server's audit log
+reverts   one candidate after the other: decision and metric to weight 0
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import os
-import secrets
-import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from dev.bench import idle, reverts
-from dev.cluster import up
-from tests.cluster.api import INTERLOCK, core, grouped
+from dev.bench import failures, fleet, requests, reverts, scale
+from dev.bench.setting import MANAGER, Setting, cluster
+from dev.cluster import Cluster
 from tests.cluster.landscape import Landscape
-from tests.cluster.operator import TICK_SECONDS
-from tests.cluster.story import Story
-from tests.cluster.waiting import until
 
-INSTALL = Path(__file__).parents[2] / "manifests" / "install.yaml"
-IDLE_SECONDS = 30.0
+ALL = ("reverts", "requests", "failures", "cold", "idle", "restart")
+SCALE = {"cold", "idle", "restart"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run all measurements; returns 0 when they could be made, whatever they say."""
-    parser = argparse.ArgumentParser(prog="python -m dev.bench", description=__doc__)
-    parser.add_argument("--reverts", type=int, default=20, help="how many candidates are taken back [20]")
+    """Run the chosen measurements; returns 0 when they could be made, whatever they say."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dev.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which of the above; `scale` is three [all]")
+    parser.add_argument("--rollouts", type=int, default=1000, help="of cold, idle and restart [1000]")
+    parser.add_argument("--namespaces", type=int, default=10, help="that they are spread over [10]")
+    parser.add_argument("--failures", type=int, default=100, help="candidates that fail at once [100]")
+    parser.add_argument("--active", type=int, default=10, help="Rollouts of requests [10]")
+    parser.add_argument("--reverts", type=int, default=20, help="candidates of reverts [20]")
     chosen = parser.parse_args(arguments)
-    cluster = up(f"bench-{os.getpid()}", "control-plane", owner=os.getpid())
-    try:
-        cluster.kubectl("apply", "--server-side", "-f", str(INSTALL))
-        cluster.kubectl(
-            "wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/name=interlock"
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            asyncio.run(_measure(Landscape(cluster, Path(folder)), chosen.reverts))
-    finally:
-        cluster.down()
+    names = [part for name in chosen.names or ALL for part in (SCALE if name == "scale" else {name})]
+    if unknown := set(names) - set(ALL):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; one can measure {', '.join((*ALL, 'scale'))}")
+    print(f"{os.cpu_count()} cores; controller manager with {' '.join(MANAGER)}; pods on paper", flush=True)
+    if "reverts" in names:
+        with cluster() as (running, _), tempfile.TemporaryDirectory() as folder:
+            asyncio.run(_reverts(Landscape(running, Path(folder)), chosen.reverts))
+    for name in ("requests", "failures", "scale"):  # each in a cluster of its own: no leftovers
+        if name in names or (name == "scale" and SCALE & set(names)):
+            with cluster() as (running, place):
+                asyncio.run(_measure(running, place, name, names, chosen))
     return 0
 
 
-async def _measure(land: Landscape, count: int) -> None:
+async def _measure(
+    running: Cluster, folder: Path, name: str, names: Sequence[str], chosen: argparse.Namespace
+) -> None:
+    setting = Setting(running, folder)
+    async with setting.living():
+        match name:
+            case "requests":
+                await requests.measure(setting, chosen.active)
+            case "failures":
+                await failures.measure(setting, chosen.failures, chosen.namespaces)
+            case _:
+                await scale.measure(setting, chosen.rollouts, chosen.namespaces, names)
+
+
+async def _reverts(land: Landscape, count: int) -> None:
+    await fleet.gateway(land.api)
     async with land.living():
         await land.operate()
         try:
-            empty = await idle.measure(land, 5.0)
-            found = [await reverts.measure(await _story(land)) for _ in range(count)]
-            await until(lambda: _at_rest(land), 60, "conversations to end")
-            rested = await idle.measure(land, IDLE_SECONDS)
+            await reverts.measure(land, count)
         finally:
             await land.rest()
-    _print_seconds("decision → route written", [r.from_decision for r in found], 0.05)
-    _print_seconds("metric visible → weight 0", [r.from_metric for r in found], TICK_SECONDS + 0.1)
-    print(f"{'idle RSS, no Rollout':34}{empty.resident_mib:8.1f} MiB   target  100 MiB")
-    print(f"{f'idle RSS, {count} Rollouts':34}{rested.resident_mib:8.1f} MiB   target  100 MiB")
-    print(f"{'idle CPU':34}{rested.cpu_percent:8.2f} % of a core   target  1 %")
-    spent = f"{rested.writes:.0f} writes, {rested.queries} queries in {rested.seconds:.0f} s"
-    print(f"{'at rest':34}{spent}   target  0, 0")
-
-
-async def _at_rest(land: Landscape) -> bool:
-    """No conversation is waited for, and what followed from the last one has been written."""
-    before = await land.operator.writes()
-    await asyncio.sleep(2 * TICK_SECONDS)
-    if await land.operator.writes() > before:
-        return False
-    rollouts = await land.api.items(grouped(INTERLOCK, "", "rollouts"))
-    return not any(rollout["status"].get("draining") for rollout in rollouts)
-
-
-async def _story(land: Landscape) -> Story:
-    name = f"bench-{secrets.token_hex(4)}"
-    await land.api.post(core("", "namespaces"), {"metadata": {"name": name}})
-    return Story(land, name)
-
-
-def _print_seconds(what: str, values: list[float], target: float) -> None:
-    ordered = sorted(values)
-    worst = ordered[-1]
-    print(
-        f"{what:34}median {statistics.median(ordered) * 1000:6.1f} ms   max {worst * 1000:6.1f} ms   "
-        f"(n={len(ordered)})   target {target * 1000:6.0f} ms   max/target {worst / target:.2f}"
-    )
 
 
 if __name__ == "__main__":

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
+import statistics
 import time
 from dataclasses import dataclass
 
 import httpx
 
+from dev.bench.figures import ARGO, FLAGGER, Figure, show
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
 from tests.cluster import objects
+from tests.cluster.api import core
+from tests.cluster.landscape import Landscape
+from tests.cluster.operator import TICK_SECONDS
 from tests.cluster.story import Story, clock_runs, phase
 from tests.scenarios.rules import backends
 
@@ -25,7 +31,38 @@ class Revert:
     """From the scrape whose sample showed the first critical violation."""
 
 
-async def measure(story: Story) -> Revert:
+async def measure(land: Landscape, count: int) -> None:
+    """Print both figures over `count` candidates, one after the other."""
+    found = [await _revert(await _story(land)) for _ in range(count)]
+    decided, told = sorted(r.from_decision for r in found), sorted(r.from_metric for r in found)
+    note = f"n={count}; tick {TICK_SECONDS} s; median {{:.1f}} ms"
+    peers = {ARGO: (200.0, 960.0), FLAGGER: (10_000.0,)}
+    show(
+        Figure(
+            "reverts: decision → route, at most",
+            1000 * decided[-1],
+            "ms",
+            50,
+            note=note.format(1000 * statistics.median(decided)),
+        ),
+        Figure(
+            "reverts: metric visible → weight 0, at most",
+            1000 * told[-1],
+            "ms",
+            1000 * TICK_SECONDS + 100,
+            peers,
+            note.format(1000 * statistics.median(told)),
+        ),
+    )
+
+
+async def _story(land: Landscape) -> Story:
+    name = f"bench-{secrets.token_hex(4)}"
+    await land.api.post(core("", "namespaces"), {"metadata": {"name": name}})
+    return Story(land, name)
+
+
+async def _revert(story: Story) -> Revert:
     """One candidate, half of the traffic, one critical violation."""
     await story.first_version(strategy={"steps": [objects.HELD, objects.FULL]})
     await story.release("v2")
