@@ -98,7 +98,9 @@ class TestCache:
 class TestPins:
     """The table of versions agrees with the locked files beside it."""
 
-    @pytest.mark.parametrize("program", versions.NODE_PROGRAMS, ids=lambda program: program.name)
+    @pytest.mark.parametrize(
+        "program", [*versions.NODE_PROGRAMS, *versions.EXTRA_PROGRAMS], ids=lambda program: program.name
+    )
     def test_every_program_is_hash_locked(self, program: versions.GoProgram) -> None:
         assert (GO_SOURCES / program.name / "go.sum").stat().st_size > 0
 
@@ -111,6 +113,8 @@ class TestPins:
             ("envoy-gateway", "sigs.k8s.io/gateway-api", versions.GATEWAY_API),
             ("helm", "helm.sh/helm/v4", versions.HELM),
             ("prometheus", "github.com/prometheus/prometheus", versions.PROMETHEUS.replace("3.", "0.3", 1)),
+            ("contour", "github.com/projectcontour/contour", versions.CONTOUR),
+            ("metrics-server", "sigs.k8s.io/metrics-server", versions.METRICS_SERVER),
         ],
     )
     def test_modules_have_the_version_of_the_table(self, folder: str, module: str, version: str) -> None:
