@@ -7,8 +7,10 @@ from typing import Literal
 
 import httpx
 
-from tests.cluster.api import GATEWAY, Api, Manifest, grouped
+from tests.cluster import objects
+from tests.cluster.api import GATEWAY, Api, Manifest, core, grouped
 
+CONTROLLER = "example.com/gateway"
 Mode = Literal["accept", "frozen", "refuse"]
 
 
@@ -21,6 +23,36 @@ class Gateway:
         self._routes: dict[tuple[str, str], Manifest] = {}
         self.programmed: dict[tuple[str, str], Manifest] = {}
         """What requests follow: the last accepted route."""
+
+    async def install(self) -> None:
+        """The Gateway that all routes name, and its class, which says what it can do."""
+        await self._made(core("", "namespaces"), {"metadata": {"name": objects.GATEWAY_NAMESPACE}})
+        spec = {"controllerName": CONTROLLER}
+        played = {
+            "apiVersion": GATEWAY,
+            "kind": "GatewayClass",
+            "metadata": {"name": "played"},
+            "spec": spec,
+        }
+        made = await self._made(grouped(GATEWAY, "", "gatewayclasses"), played)
+        able = [{"name": "HTTPRouteRequestMirror"}, {"name": "HTTPRouteRequestPercentageMirror"}]
+        accepted = _condition("Accepted", "True", made["metadata"]["generation"], reason="Accepted")
+        status = {"conditions": [accepted], "supportedFeatures": able}
+        path = grouped(GATEWAY, "", "gatewayclasses", "played") + "/status"
+        await self._api.put(path, {**made, "status": status})
+        listener = {"name": "http", "port": 80, "protocol": "HTTP"}
+        gateway = {
+            "apiVersion": GATEWAY,
+            "kind": "Gateway",
+            "metadata": {"name": objects.GATEWAY},
+            "spec": {"gatewayClassName": "played", "listeners": [listener]},
+        }
+        await self._made(grouped(GATEWAY, objects.GATEWAY_NAMESPACE, "gateways"), gateway)
+
+    async def _made(self, path: str, body: Manifest) -> Manifest:
+        """Created, or as it was left by those who used the control plane before."""
+        name = body["metadata"]["name"]
+        return await self._api.get(f"{path}/{name}") or await self._api.post(path, body)
 
     async def switch(self, namespace: str, mode: Mode) -> None:
         """From now on; routes that were passed over are looked at again."""
@@ -81,13 +113,21 @@ def _told(route: Manifest, mode: Mode) -> bool:
 def _parent(reference: Manifest, route: Manifest, mode: Mode) -> Manifest:
     accepted = {"reason": "Accepted", "message": ""}
     refused = {"reason": "NotAllowedByListeners", "message": "no listener allows this namespace"}
-    shared = {
-        "observedGeneration": route["metadata"]["generation"],
+    said = accepted if mode == "accept" else refused
+    generation = route["metadata"]["generation"]
+    conditions = [
+        _condition("Accepted", _value(mode), generation, **said),
+        _condition("ResolvedRefs", "True", generation, reason="ResolvedRefs"),
+    ]
+    return {"parentRef": reference, "controllerName": CONTROLLER, "conditions": conditions}
+
+
+def _condition(kind: str, status: str, generation: int, *, reason: str, message: str = "") -> Manifest:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "observedGeneration": generation,
         "lastTransitionTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    said = accepted if mode == "accept" else refused
-    conditions = [
-        {"type": "Accepted", "status": _value(mode), **said, **shared},
-        {"type": "ResolvedRefs", "status": "True", "reason": "ResolvedRefs", "message": "", **shared},
-    ]
-    return {"parentRef": reference, "controllerName": "example.com/gateway", "conditions": conditions}

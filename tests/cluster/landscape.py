@@ -54,6 +54,7 @@ class Landscape:
         parts = (self.kubelet, self.gateway, self.agents, self.witness)
         tasks = [asyncio.create_task(part.run()) for part in parts]
         try:
+            await self.gateway.install()
             await until(self._scraped, 30, "Prometheus to scrape", self.prometheus.tail)
             yield
             for task in tasks:

@@ -7,6 +7,7 @@ from typing import Any
 Manifest = dict[str, Any]
 
 NAME = "triage"
+GATEWAY, GATEWAY_NAMESPACE = "public", "gateways"
 SHADOW = {"name": "shadow", "shadow": {"percent": 30}, "minDurationSeconds": 1, "minTasks": 3}
 CANARY = {"name": "canary", "canary": {"percent": 20}, "minDurationSeconds": 2, "minTasks": 5}
 FULL = {"name": "full", "full": {"soakSeconds": 2, "holdoutPercent": 10}, "minTasks": 5}
@@ -55,8 +56,8 @@ def template() -> Manifest:
     }
 
 
-def rollout(version: str, **changes: Any) -> Manifest:
-    """A Rollout with shadow, one canary and full, and three gates."""
+def rollout(version: str, host: str = "triage.example.com", **changes: Any) -> Manifest:
+    """A Rollout with shadow, one canary and full, and three gates. Two on one host are in conflict."""
     spec: Manifest = {
         "agent": NAME,
         "versionRef": {"name": version},
@@ -64,8 +65,8 @@ def rollout(version: str, **changes: Any) -> Manifest:
         "workload": {"templateRef": {"kind": "Deployment", "name": NAME}},
         "traffic": {
             "gatewayAPI": {
-                "parentRefs": [{"name": "public", "namespace": "gateways"}],
-                "hostnames": ["triage.example.com"],
+                "parentRefs": [{"name": GATEWAY, "namespace": GATEWAY_NAMESPACE}],
+                "hostnames": [host],
                 "port": 8080,
             }
         },

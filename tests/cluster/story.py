@@ -56,8 +56,8 @@ class Story:
 
     async def begin(self, version: str, **changes: Any) -> None:
         """A template, a version and a Rollout are applied."""
-        manifests = (objects.template(), objects.agent_version(version), objects.rollout(version, **changes))
-        await self.apply(*manifests)
+        wanted = objects.rollout(version, f"{self.namespace}.example.com", **changes)
+        await self.apply(objects.template(), objects.agent_version(version), wanted)
 
     async def first_version(self, **changes: Any) -> None:
         """v1 is applied and serves."""
