@@ -183,6 +183,27 @@ async def test_a_name_of_the_next_workload_is_looked_up_before_it_is_used(
     assert obstacle.message.startswith(f"{kind} {name} exists")
 
 
+@pytest.mark.parametrize("kind", ["Deployment", "Service", "ConfigMap"])
+async def test_what_serves_is_not_taken_over_from_somebody_else(kind: str) -> None:
+    """Deleted and created by another, under the name that the stable version has."""
+    world = await served()
+    name = await workload(world)
+    mine = await world.objects.get(kind, NAMESPACE, name)
+    assert mine is not None
+    await world.objects.delete(kind, NAMESPACE, name, mine["metadata"]["uid"])
+    theirs = {key: value for key, value in mine.items() if key != "status"}
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "app", "uid": "theirs"}
+    theirs["metadata"] = {"name": name, "namespace": NAMESPACE, "ownerReferences": [owner]}
+    await world.objects.create(theirs)
+    obstacle, *_ = (await seen(world)).obstacles
+    assert obstacle.message.startswith(f"{kind} {name} exists and is not this Rollout's")
+    await world.run(30)
+    kept = await world.objects.get(kind, NAMESPACE, name)
+    assert kept is not None
+    assert kept["metadata"]["ownerReferences"] == [owner]
+    assert "labels" not in kept["metadata"]
+
+
 async def test_at_rest_nothing_is_asked_for_by_name() -> None:
     world = await served()
     asked: list[str] = []

@@ -19,8 +19,11 @@ from interlock.core.route import desired_route, is_applied, is_closed
 from interlock.core.steps import Transition, next_transition
 from interlock.model.release import Stage
 from interlock.model.rolloutstatus import Attempt, RolloutStatus, TrafficStatus
+from interlock.reasons import Reason
 
 IDLE_POLL = timedelta(seconds=5)
+NAME_POLL = timedelta(seconds=10)
+"""Whoever has taken a name need not carry a label of ours, and is then not watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +155,6 @@ def _wake(after: Observation, now: datetime) -> timedelta | None:
         return timedelta(seconds=after.timing.tick)
     if (attempt and attempt.stage is Stage.PREPARING) or current.draining:
         return min(IDLE_POLL, timedelta(seconds=max(1.0, after.timing.tick)))
+    if any(obstacle.reason is Reason.NAME_TAKEN for obstacle in after.obstacles):
+        return NAME_POLL
     return first_version_deadline(after, now)

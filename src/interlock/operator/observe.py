@@ -41,6 +41,9 @@ from interlock.reasons import Reason
 
 log = logging.getLogger(__name__)
 
+PARTS = ("ConfigMap", "Deployment", "Service")
+"""Kinds of a live workload's objects; a shadow has no ConfigMap of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Assessed:
@@ -197,7 +200,7 @@ class Observer:
         meta = rollout.metadata
         names = {version.workload for version in known}
         found: dict[str, dict[str, Manifest]] = defaultdict(dict)
-        for kind in ("Deployment", "Service", "ConfigMap"):
+        for kind in PARTS:
             for manifest in self._cache.labelled(kind, meta.namespace, labels.ROLLOUT, meta.name):
                 adopts = adoption.workload_of(manifest) in names and adoption.adoptable(
                     rollout, manifest, known
@@ -256,9 +259,12 @@ class Observer:
         return obstacles(rollout, _pods(seen, tried) if tried else (), known, around)
 
     async def _under_our_names(self, seen: Observation, wanted: VersionIdentity | None) -> list[Manifest]:
-        """Objects under the names of the route and, before they are made, of the workload's parts."""
-        namespace = seen.rollout.metadata.namespace
-        found = [seen.route.manifest] if seen.route else []
+        """Objects under the names of the route, of what serves, and of what is to be made."""
+        namespace, stable = seen.rollout.metadata.namespace, seen.rollout.status.stable
+        serving = [(kind, stable.workload) for kind in PARTS] if stable else []
+        known = [self._cache.get(kind, namespace, name) for kind, name in serving]
+        found = [manifest for manifest in known if manifest is not None]
+        found += [seen.route.manifest] if seen.route else []
         for kind, name in _to_be_made(seen, wanted):
             manifest = self._cache.get(kind, namespace, name)
             if manifest is None and kind != "Service":
@@ -309,7 +315,7 @@ def _to_be_made(seen: Observation, wanted: VersionIdentity | None) -> Iterator[t
     if begins is None:
         return
     live, shadow = _names(begins)
-    yield from (("ConfigMap", live), ("Deployment", live), ("Service", live))
+    yield from ((kind, live) for kind in PARTS)
     if any(step.shadow for step in seen.rollout.spec.strategy.steps):
         yield from (("Deployment", shadow), ("Service", shadow))
 
