@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -20,6 +21,7 @@ from interlock.analysis.certify import (
     below,
     certificate,
     certificate_log_odds,
+    restored_certificate,
 )
 from interlock.analysis.evidence import HarmProcess, Tally, scale_odds
 from tests.analysis.chance import draw, pmf, refutes, world
@@ -236,6 +238,25 @@ class TestSuperiority:
     def test_a_margin_of_nothing_asks_for_it(self) -> None:
         assert isinstance(certificate(0.9, 0.0), Superiority)
         assert isinstance(certificate(0.9, 0.01), NonInferiority)
+
+
+class TestGoingOn:
+    @pytest.mark.parametrize("delta", [0.0, 0.05])
+    def test_from_its_state_it_goes_on_to_the_last_bit(self, delta: float) -> None:
+        whole = certificate(0.9, delta)
+        half = restored_certificate(whole.state(), delta)
+        for good in (9, 10, 8, 10):
+            for process in (whole, half):
+                process.add(Tally(good, 10), Tally(81, 90))
+            half = restored_certificate(json.loads(json.dumps(half.state())), delta)
+        assert half.log_e == whole.log_e != 0
+        assert half.state() == whole.state()
+
+    @pytest.mark.parametrize("delta", [0.0, 0.05])
+    @pytest.mark.parametrize("state", [[], [0.9, 0, 0, 0, 0], [0.0] * 12, ["x"] * 12])
+    def test_what_is_no_state(self, state: list[float], delta: float) -> None:
+        with pytest.raises(ValueError, match=r"state|unpack|float"):
+            restored_certificate(state, delta)
 
 
 def _tasks(chance: Random, process: Certificate, candidate: float, stable: float, blocks: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -212,6 +213,20 @@ class TestAlways:
             logs = [process.log_above(ratio) for ratio in ratios]
             held = [log for log in logs if log > 0]
             assert held == sorted(held, reverse=True)
+
+    def test_from_its_state_it_goes_on_to_the_last_bit(self) -> None:
+        whole = half = MeanProcess()
+        for block in range(40):
+            half = MeanProcess.restored(json.loads(json.dumps(half.state())))
+            for process in (whole, half):
+                process.add(Amount(block % 7, 3), Amount(block % 5, 11))
+        assert half.state() == whole.state()
+        assert half.log_above(1.0) == whole.log_above(1.0) != 0
+
+    @pytest.mark.parametrize("state", [[], [0.0] * 13, [0.0] * 15, ["x"] * 14])
+    def test_what_is_no_state(self, state: list[float]) -> None:
+        with pytest.raises(ValueError, match=r"state|unpack|float"):
+            MeanProcess.restored(state)
 
     def test_it_adds_up(self) -> None:
         process = MeanProcess()

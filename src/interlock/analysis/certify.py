@@ -9,6 +9,7 @@ number: a bad candidate is let through only if the very gate that it violates er
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 from interlock.analysis.coin import log_ratio, nearest_pair
@@ -33,6 +34,10 @@ class Certificate(Protocol):
         """One closed block; the bets use the blocks before it only."""
         ...
 
+    def state(self) -> list[float]:
+        """All that it holds, as numbers."""
+        ...
+
 
 def certificate(p0: float, delta: float) -> Certificate:
     """Evidence that the candidate's success rate is not below the stable version's minus `delta`.
@@ -41,6 +46,11 @@ def certificate(p0: float, delta: float) -> Certificate:
     `NonInferiority` coincide with its null, and "not worse" can only be shown by being better.
     """
     return NonInferiority(p0, delta) if delta > 0 else Superiority(p0)
+
+
+def restored_certificate(state: Sequence[float], delta: float) -> Certificate:
+    """As it was at `state`. ValueError where that is none."""
+    return NonInferiority.restored(state, delta) if delta > 0 else Superiority.restored(state)
 
 
 class NonInferiority:
@@ -75,6 +85,23 @@ class NonInferiority:
         self.candidate += candidate
         self.stable += stable
 
+    def state(self) -> list[float]:
+        """Prior rate, counts, wealth of each bet (ln): 5 + 3 numbers."""
+        counts = (self.candidate.good, self.candidate.total, self.stable.good, self.stable.total)
+        return [self._p0, *counts, *self._logs]
+
+    @classmethod
+    def restored(cls, state: Sequence[float], delta: float) -> NonInferiority:
+        """As it was at `state`. ValueError where that is none."""
+        p0, good_c, total_c, good_s, total_s, *logs = map(float, state)
+        if not (0 < p0 < 1 and len(logs) == len(MARGIN_BETS)):
+            raise ValueError("not the state of a certificate")
+        process = cls(p0, delta)
+        process.candidate, process.stable = Tally(good_c, total_c), Tally(good_s, total_s)
+        process._logs = logs
+        process.log_e = log_mean(logs) if total_c else 0.0
+        return process
+
 
 class Superiority:
     """Evidence that the candidate is better than stable.
@@ -85,25 +112,42 @@ class Superiority:
     the candidate's odds of failure are .8 … .05 of stable's.
     """
 
-    __slots__ = ("_failures", "candidate", "stable")
+    __slots__ = ("_failures",)
 
     def __init__(self, p0: float) -> None:
         self._failures = HarmProcess(1.0 - p0, 0.0)
-        self.candidate = Tally()
-        self.stable = Tally()
 
     @property
     def log_e(self) -> float:
         """ln E so far."""
         return self._failures.log_e
 
+    @property
+    def candidate(self) -> Tally:
+        """The candidate's outcomes so far."""
+        return _turned(self._failures.candidate)
+
+    @property
+    def stable(self) -> Tally:
+        """The stable version's outcomes so far."""
+        return _turned(self._failures.stable)
+
     def add(self, candidate: Tally, stable: Tally) -> None:
         """One closed block. A block in which one side has no outcome says nothing."""
         if candidate.total <= 0 or stable.total <= 0:
             return
         self._failures.add(_turned(candidate), _turned(stable))
-        self.candidate += candidate
-        self.stable += stable
+
+    def state(self) -> list[float]:
+        """That of the process of its failures."""
+        return self._failures.state()
+
+    @classmethod
+    def restored(cls, state: Sequence[float]) -> Superiority:
+        """As it was at `state`. ValueError where that is none."""
+        process = cls(0.5)
+        process._failures = HarmProcess.restored(state, 0.0)
+        return process
 
 
 def certificate_log_odds(candidate: Tally, stable: Tally, p_c: float, p_s: float, delta: float) -> float:

@@ -6,6 +6,7 @@ They decide nothing: verdicts rest on the e-processes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from interlock.analysis.coin import log_likelihood
@@ -59,6 +60,20 @@ class RateDifference:
         self._noise_s += w * w / stable.total
         self.candidate += candidate
         self.stable += stable
+
+    def state(self) -> list[float]:
+        """Weighted sum, weight, noise of either side, counts: 4 + 4 numbers."""
+        counts = (self.candidate.good, self.candidate.total, self.stable.good, self.stable.total)
+        return [self._sum, self._weight, self._noise_c, self._noise_s, *counts]
+
+    @classmethod
+    def restored(cls, state: Sequence[float]) -> RateDifference:
+        """As it was at `state`. ValueError where that is none."""
+        total, weight, noise_c, noise_s, good_c, total_c, good_s, total_s = map(float, state)
+        seen = cls()
+        seen._sum, seen._weight, seen._noise_c, seen._noise_s = total, weight, noise_c, noise_s
+        seen.candidate, seen.stable = Tally(good_c, total_c), Tally(good_s, total_s)
+        return seen
 
     def interval(self, alpha: float) -> Interval:
         """The difference, with a chance of at most `alpha` in (0, 1) of ever being wrong (asymptotically)."""

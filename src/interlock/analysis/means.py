@@ -7,6 +7,7 @@ carry their own variance, so neither the spread of single outcomes nor their cor
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from interlock.analysis.intervals import Interval
@@ -63,6 +64,23 @@ class MeanProcess:
         ]
         self.candidate += candidate
         self.stable += stable
+
+    def state(self) -> list[float]:
+        """Blocks, sums and counts, means of a, b and w, their sums of products: 5 + 3 + 6 numbers."""
+        amounts = (self.candidate.sum, self.candidate.count, self.stable.sum, self.stable.count)
+        return [self.blocks, *amounts, *self._centre, *self._moments]
+
+    @classmethod
+    def restored(cls, state: Sequence[float]) -> MeanProcess:
+        """As it was at `state`. ValueError where that is none."""
+        blocks, sum_c, count_c, sum_s, count_s, a, b, w, *moments = map(float, state)
+        if len(moments) != 6:
+            raise ValueError("not the state of a comparison of means")
+        process = cls()
+        process.blocks = int(blocks)
+        process.candidate, process.stable = Amount(sum_c, count_c), Amount(sum_s, count_s)
+        process._centre, process._moments = (a, b, w), moments
+        return process
 
     def log_above(self, ratio: float) -> float:
         """ln E that the candidate's mean exceeds `ratio` times stable's; 0 before 20 blocks.
