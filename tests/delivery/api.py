@@ -94,6 +94,10 @@ class Api:
         """DELETE one object."""
         return self._send("DELETE", self.path(kind, name), options or None)
 
+    def delete_all(self, kind: str) -> Answer:
+        """DELETE every object of a kind in the namespace."""
+        return self._send("DELETE", self.path(kind))
+
     def table(self, kind: str) -> list[str]:
         """Column titles that kubectl shows without `-o wide`, and `+TITLE` for those of `-o wide`."""
         body = self._send("GET", self.path(kind), accept=TABLE).body

@@ -133,6 +133,7 @@ class TestReleases:
         stored = operator.create(release()).body
         assert refusal in api.replace(at(stored, "metadata.labels", {"hidden": "true"})).message
         assert refusal in api.delete("Release", "triage-0a1b2c-1").message
+        assert refusal in api.delete_all("Release").message
         assert api.get("Release", "triage-0a1b2c-1").ok
 
     def test_the_operator_deletes_what_is_finished(self, api: Api, operator: Api) -> None:
@@ -184,6 +185,7 @@ class TestConfigMaps:
         labels = stored["metadata"]["labels"]
         for answer in (
             api.delete("ConfigMap", name),
+            api.delete_all("ConfigMap"),
             api.replace(at(stored, "metadata.labels", {})),
             api.replace(at(stored, "metadata.labels", dict.fromkeys(labels, "false"))),
             api.replace(at(stored, "metadata.labels.team", "x")),

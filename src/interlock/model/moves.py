@@ -157,7 +157,10 @@ STATUS = rules(
     ),
     (
         (
-            "!has(oldSelf.quarantine) || oldSelf.quarantine.filter(old, !has(self.quarantine) "
+            # one by one only where one is missing: each write of a status passes here
+            "!has(oldSelf.quarantine) || (has(self.quarantine) && sets.contains("
+            "self.quarantine.map(kept, kept.digest), oldSelf.quarantine.map(old, old.digest))) "
+            "|| oldSelf.quarantine.filter(old, !has(self.quarantine) "
             "|| !self.quarantine.exists(kept, kept.digest == old.digest)).size() <= 1"
         ),
         "must release at most one entry of `quarantine` at a time",
@@ -173,7 +176,7 @@ STATUS = rules(
 """On `status`: what is said of two fields, and which fields stay."""
 
 _ENTERS = (
-    "has(self.status.attempt) && has(oldSelf.status.attempt) "
+    "has(self.status) && has(self.status.attempt) && has(oldSelf.status) && has(oldSelf.status.attempt) "
     "&& self.status.attempt.stage in ['Running', 'Soaking'] "
     "&& (self.status.attempt.stage != oldSelf.status.attempt.stage "
     "|| self.status.attempt.?stepIndex.orValue(0) != oldSelf.status.attempt.?stepIndex.orValue(0))"
