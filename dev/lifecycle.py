@@ -10,7 +10,7 @@ from pathlib import Path
 from interlock.core.steps import outcome_of
 from interlock.core.table import ANSWERS, BLOCKABLE, Answer, Event, Hold, Move, Pass, Place
 from interlock.model.release import Outcome, Stage
-from interlock.reasons import HELD_BACK, MEANINGS, QUARANTINING, Cause
+from interlock.reasons import CONDITIONS, HELD_BACK, MEANINGS, QUARANTINING, REASONS, Cause
 
 PAGE = Path(__file__).parents[1] / "docs" / "lifecycle.md"
 HEADER = (
@@ -72,6 +72,9 @@ def page() -> str:
         "### Why an event passes or holds\n\n" + _notes(),
         "## Reasons\n\nThe reason of a move is that of its event, of its entry in the Release and of "
         "`status.attempt`.\n\n" + _reasons(),
+        "## Conditions\n\nReconciling, Stalled, Paused, RevertBlocked and NextQueued are there only while they "
+        "are True.\n\n" + _rows(("condition", "True means"), ((c.value, t) for c, t in CONDITIONS.items())),
+        _rows(("reason of a condition", "what it means"), ((r.value, t) for r, t in REASONS.items())),
         "## Outcomes\n\n" + _rows(("outcome", "what it means"), ((o.value, ENDS[o]) for o in Outcome)),
     ]
     return "\n\n".join(parts) + "\n"

@@ -52,6 +52,52 @@ class Reason(StrEnum):
     NOTHING_BEFORE = "NothingBefore"
 
 
+CONDITIONS: dict[ConditionType, str] = {
+    ConditionType.READY: "what the spec names serves all traffic",
+    ConditionType.RECONCILING: "something is under way; nobody needs to act",
+    ConditionType.STALLED: "somebody must act: the message says on what",
+    ConditionType.TRAFFIC_SHIFTED: "the gateway has accepted the route that was intended last",
+    ConditionType.METRICS_AVAILABLE: "what the candidate does can be read; only while an attempt is measured",
+    ConditionType.IMMUTABLE_INTACT: "the content under test is what it was when the test began",
+    ConditionType.PAUSED: "a person keeps the weights and the clocks where they are",
+    ConditionType.REVERT_BLOCKED: "the candidate would be taken off, but stable has no ready endpoint",
+    ConditionType.NEXT_QUEUED: "another version is wanted and waits for the soak to end",
+    ConditionType.ROLLBACK_READY: "there is a version that traffic can go back to, at once or by the fast path",
+}
+"""What it means when a condition is True."""
+
+REASONS: dict[Reason, str] = {
+    Reason.PROGRESSING: "an attempt is under way or about to start",
+    Reason.PROMOTED: "the wanted version is stable and serves",
+    Reason.REVERTED: "the wanted version was taken back, and stays back",
+    Reason.INVALID_SPEC: "a field of the spec must be corrected",
+    Reason.DEPENDENCY_NOT_READY: "an object that the spec refers to is missing or unusable",
+    Reason.METRICS_UNAVAILABLE: "nothing is known of the candidate, or it gets no tasks: held, later taken off",
+    Reason.METRICS_READABLE: "samples are fresh",
+    Reason.BASELINE_UNKNOWN: "an earlier Rollout of this name served something that cannot be had any more",
+    Reason.NAME_TAKEN: "an object of ours would have the name of somebody else's",
+    Reason.QUARANTINE_FULL: "the quarantine holds as many versions as it can",
+    Reason.WORKLOAD_UNAVAILABLE: "pods of the stable version are missing",
+    Reason.ROUTE_ACCEPTED: "Accepted and ResolvedRefs are True at the route's generation",
+    Reason.ROUTE_NOT_ACCEPTED: "the gateway refuses the route or has not looked at it yet",
+    Reason.CONTENT_UNCHANGED: "uid and digest are those that were tested",
+    Reason.CONTENT_CHANGED: "the candidate's content was changed after its test began",
+    Reason.PAUSED: "`spec.paused` is true",
+    Reason.STEP_DEADLINE: "the step takes longer than `stepDeadlineSeconds`; weights stay",
+    Reason.FIRST_VERSION_FAILING: "the first version is not Available, and there is nothing to go back to",
+    Reason.AGENT_TAKEN: "an older Rollout of the namespace has the agent",
+    Reason.FOREIGN_SERVICE: "a Service that is not ours selects the pods: traffic would leak past the weights",
+    Reason.ROUTE_CONFLICT: "another route has the same host and path and would win",
+    Reason.GATEWAY_LACKS_FEATURE: "the gateway cannot do what a step asks for",
+    Reason.STABLE_UNAVAILABLE: "the stable version has no ready endpoint",
+    Reason.SOAK_GOES_FIRST: "the running soak ends before the next version starts",
+    Reason.STABLE_IS_WARM: "the stable version runs and can take all traffic at once",
+    Reason.PROMOTED_BEFORE: "a version promoted within the history goes straight to `full`",
+    Reason.NOTHING_BEFORE: "no other version was promoted within the history",
+}
+"""What each reason of a Rollout's condition means."""
+
+
 class VersionReason(StrEnum):
     """Why a condition of an AgentVersion is as it is."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dev.lifecycle import PAGE, page
 from interlock.core.table import Event, Place
-from interlock.reasons import MEANINGS, Cause
+from interlock.reasons import CONDITIONS, MEANINGS, REASONS, Cause, ConditionType, Reason
 
 
 def test_the_page_is_as_the_table_says() -> None:
@@ -22,4 +22,6 @@ def test_every_event_has_a_row_with_an_answer_for_every_place() -> None:
 
 def test_every_reason_is_explained() -> None:
     assert set(MEANINGS) == set(Cause)
+    assert set(CONDITIONS) == set(ConditionType)
+    assert set(REASONS) == set(Reason)
     assert all(f"| {cause.value} |" in page() for cause in Cause)
