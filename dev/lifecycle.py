@@ -72,8 +72,9 @@ def page() -> str:
         "### Why an event passes or holds\n\n" + _notes(),
         "## Reasons\n\nThe reason of a move is that of its event, of its entry in the Release and of "
         "`status.attempt`.\n\n" + _reasons(),
-        "## Conditions\n\nReconciling, Stalled, Paused, RevertBlocked and NextQueued are there only while they "
-        "are True.\n\n" + _rows(("condition", "True means"), ((c.value, t) for c, t in CONDITIONS.items())),
+        "## Conditions\n\nReconciling, Stalled, Paused, RevertBlocked and NextQueued are there only while "
+        "they are True.\n\n"
+        + _rows(("condition", "True means"), ((c.value, t) for c, t in CONDITIONS.items())),
         _rows(("reason of a condition", "what it means"), ((r.value, t) for r, t in REASONS.items())),
         "## Outcomes\n\n" + _rows(("outcome", "what it means"), ((o.value, ENDS[o]) for o in Outcome)),
     ]

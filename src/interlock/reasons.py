@@ -57,12 +57,12 @@ CONDITIONS: dict[ConditionType, str] = {
     ConditionType.RECONCILING: "something is under way; nobody needs to act",
     ConditionType.STALLED: "somebody must act: the message says on what",
     ConditionType.TRAFFIC_SHIFTED: "the gateway has accepted the route that was intended last",
-    ConditionType.METRICS_AVAILABLE: "what the candidate does can be read; only while an attempt is measured",
+    ConditionType.METRICS_AVAILABLE: "what the candidate does can be read; only while it is measured",
     ConditionType.IMMUTABLE_INTACT: "the content under test is what it was when the test began",
     ConditionType.PAUSED: "a person keeps the weights and the clocks where they are",
     ConditionType.REVERT_BLOCKED: "the candidate would be taken off, but stable has no ready endpoint",
     ConditionType.NEXT_QUEUED: "another version is wanted and waits for the soak to end",
-    ConditionType.ROLLBACK_READY: "there is a version that traffic can go back to, at once or by the fast path",
+    ConditionType.ROLLBACK_READY: "there is a version to go back to, at once or by the fast path",
 }
 """What it means when a condition is True."""
 
@@ -72,7 +72,7 @@ REASONS: dict[Reason, str] = {
     Reason.REVERTED: "the wanted version was taken back, and stays back",
     Reason.INVALID_SPEC: "a field of the spec must be corrected",
     Reason.DEPENDENCY_NOT_READY: "an object that the spec refers to is missing or unusable",
-    Reason.METRICS_UNAVAILABLE: "nothing is known of the candidate, or it gets no tasks: held, later taken off",
+    Reason.METRICS_UNAVAILABLE: "no tasks of the candidate, or nothing known of it: held, then taken off",
     Reason.METRICS_READABLE: "samples are fresh",
     Reason.BASELINE_UNKNOWN: "an earlier Rollout of this name served something that cannot be had any more",
     Reason.NAME_TAKEN: "an object of ours would have the name of somebody else's",
@@ -86,7 +86,7 @@ REASONS: dict[Reason, str] = {
     Reason.STEP_DEADLINE: "the step takes longer than `stepDeadlineSeconds`; weights stay",
     Reason.FIRST_VERSION_FAILING: "the first version is not Available, and there is nothing to go back to",
     Reason.AGENT_TAKEN: "an older Rollout of the namespace has the agent",
-    Reason.FOREIGN_SERVICE: "a Service that is not ours selects the pods: traffic would leak past the weights",
+    Reason.FOREIGN_SERVICE: "another Service selects the pods: traffic would leak past the weights",
     Reason.ROUTE_CONFLICT: "another route has the same host and path and would win",
     Reason.GATEWAY_LACKS_FEATURE: "the gateway cannot do what a step asks for",
     Reason.STABLE_UNAVAILABLE: "the stable version has no ready endpoint",
