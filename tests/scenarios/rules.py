@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from interlock.core import labels
 from interlock.model.release import Outcome, Stage
 from interlock.model.rollout import Rollout
-from interlock.model.rolloutstatus import Attempt, RolloutStatus
+from interlock.model.rolloutstatus import Attempt, RolloutStatus, TrafficStatus
 from interlock.ports import Objects
+from interlock.reasons import Cause
 
 Manifest = dict[str, Any]
 
@@ -22,19 +23,21 @@ FOLLOWS: dict[Stage, frozenset[Stage]] = {
     Stage.REVERTING: frozenset({Stage.DONE}),
     Stage.DONE: frozenset(),
 }
+WALKING = (Stage.RUNNING, Stage.SOAKING)
 
 
 async def check_write(objects: Objects, verb: str, before: Manifest | None, stored: Manifest) -> None:
     """Judge one write; `before` is the object as it was."""
     match stored["kind"]:
         case "HTTPRoute":
-            await _check_route(objects, stored)
+            await _check_route(objects, before, stored)
         case "Rollout":
             assert verb == "replace_status", "a user's spec and metadata are theirs"
             assert before is not None
             _check_unchanged_but_status(before, stored)
             with contextlib.suppress(ValidationError):  # of a newer version, or edited by hand
-                check_status(Rollout.read(before), Rollout.read(stored))
+                remembered = await _last_attempt(objects, stored)
+                check_status(Rollout.read(before), Rollout.read(stored), remembered)
         case "AgentVersion":
             assert verb == "replace_status", "a user's spec and metadata are theirs"
             assert before is not None
@@ -58,13 +61,16 @@ def _check_unchanged_but_status(before: Manifest, stored: Manifest) -> None:
 
 
 # ------------------------------------------------------------------ route
-async def _check_route(objects: Objects, route: Manifest) -> None:
+async def _check_route(objects: Objects, before: Manifest | None, route: Manifest) -> None:
     meta = route["metadata"]
     owner = await objects.get("Rollout", meta["namespace"], meta["name"])
     assert owner is not None
-    status = Rollout.read(owner).status
+    rollout = Rollout.read(owner)
+    status = rollout.status
     weights, mirror = backends(route)
-    assert sum(weights.values()) == 100, weights
+    closed = status.traffic == TrafficStatus() and status.stable is not None
+    assert sum(weights.values()) == (0 if closed else 100), weights
+    assert 0 not in weights.values() or 100 in weights.values(), "an explicit 0 is a revert"
     reverting = status.attempt is not None and status.attempt.stage is Stage.REVERTING
     candidate = status.candidate.workload if status.candidate else ""
     for name, weight in weights.items():
@@ -77,6 +83,21 @@ async def _check_route(objects: Objects, route: Manifest) -> None:
         assert await endpoints(objects, meta["namespace"], mirror), f"{mirror} has no endpoints"
     intended = status.traffic.candidate_percent if status.traffic else 0
     assert weights.get(candidate, 0) <= intended, "intent comes first"
+    if weights.get(candidate, 0) > (backends(before)[0].get(candidate, 0) if before else 0):
+        await _check_size(objects, rollout, candidate)
+
+
+async def _check_size(objects: Objects, rollout: Rollout, candidate: str) -> None:
+    """Before the candidate gets a larger share, as many of its pods are Available as the step asks for."""
+    attempt, steps = rollout.status.attempt, rollout.spec.strategy.steps
+    if attempt is None or attempt.start_replicas is None or attempt.stage not in WALKING:
+        return
+    canary = steps[attempt.step_index].canary if attempt.step_index < len(steps) else None
+    needed = min(attempt.start_replicas, (canary.replicas if canary else None) or attempt.start_replicas)
+    deployment = await objects.get("Deployment", rollout.metadata.namespace, candidate)
+    assert deployment is not None
+    available = (deployment.get("status") or {}).get("availableReplicas", 0)
+    assert available >= needed, f"{available} of {needed} pods are Available"
 
 
 def backends(route: Manifest) -> tuple[dict[str, int], str | None]:
@@ -98,35 +119,47 @@ async def endpoints(objects: Objects, namespace: str, service: str) -> int:
 
 
 # ------------------------------------------------------------------ status
-def check_status(before: Rollout, after: Rollout) -> None:
-    """Rules that the API server holds as CEL, and those of conventions.md."""
+async def _last_attempt(objects: Objects, rollout: Manifest) -> int:
+    """The highest number that a Release of this very Rollout has."""
+    releases = [release["header"] for release in await objects.list("Release")]
+    uid = rollout["metadata"]["uid"]
+    return max((header["attempt"] for header in releases if header["rolloutUid"] == uid), default=0)
+
+
+def check_status(before: Rollout, after: Rollout, remembered: int | None = None) -> None:
+    """Rules that the API server holds as CEL, and those of conventions.md. `remembered` is the last attempt
+    that Releases of this Rollout tell of; None when that is not known."""
     split = after.status.traffic
     assert split is None or split.stable_percent + split.candidate_percent in (0, 100)
-    check_move(before.status.attempt, after.status.attempt)
+    check_move(before.status.attempt, after.status.attempt, remembered)
     check_conditions(before.status, after.status)
     assert after.status.observed_generation <= after.metadata.generation
 
 
-def check_move(old: Attempt | None, new: Attempt | None) -> None:
+def check_move(old: Attempt | None, new: Attempt | None, remembered: int | None = None) -> None:
     """One transition at a time, none skipped, none backwards."""
-    if old is None:
-        assert new is None or (new.number, new.seq, new.stage) == (1, 1, Stage.PREPARING)
+    if new is None:
+        assert old is None, "an attempt is never forgotten"
         return
-    assert new is not None, "an attempt is never forgotten"
-    if new.number != old.number:
-        assert (new.number, new.seq, new.stage) == (old.number + 1, 1, Stage.PREPARING)
-        assert old.stage is Stage.DONE
+    if old is None or new.number != old.number:
+        assert old is None or old.stage is Stage.DONE
+        assert (new.seq, new.stage) == (1, Stage.PREPARING)
+        last = max(old.number if old else 0, remembered or 0)
+        assert new.number == last + 1 or (remembered is None and new.number > last)
         return
     assert new.seq - old.seq in (0, 1)
     if new.seq == old.seq:
         assert (new.stage, new.step_index) == (old.stage, old.step_index)
         return
+    if new.reason == Cause.GATES_CHANGED:
+        stays = (new.stage, new.step_index, new.step_started_time, new.outcome)
+        assert stays == (old.stage, old.step_index, old.step_started_time, None)
+        return
     assert new.stage in FOLLOWS[old.stage], f"{old.stage} → {new.stage}"
-    walks = new.stage in (Stage.RUNNING, Stage.SOAKING)
-    if walks:
+    if new.stage in WALKING:
         expected = 0 if old.stage is Stage.PREPARING else old.step_index + 1
-        promoted_before = new.fast_path and new.stage is Stage.SOAKING
-        assert new.step_index == expected or promoted_before, "a step was skipped"
+        straight = new.fast_path and (old.stage, new.stage) == (Stage.PREPARING, Stage.SOAKING)
+        assert new.step_index == expected or straight, "a step was skipped"
     assert (new.outcome is not None) == (new.stage is Stage.DONE)
     if new.outcome is Outcome.PROMOTED:
         assert old.stage in (Stage.SOAKING, Stage.PREPARING)
