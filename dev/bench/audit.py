@@ -46,5 +46,10 @@ def requests(folder: Path, since: float, until: float) -> Counter[Request]:
     return found
 
 
+def shown(told: Counter[Request]) -> str:
+    """For people: most frequent first."""
+    return ", ".join(f"{verb} {what}: {number}" for (verb, what), number in told.most_common()) or "none"
+
+
 def _log(folder: Path) -> Path:
     return folder / "audit.log"

@@ -1,4 +1,4 @@
-"""Many candidates do something critical at once: from the sample that shows it until no route leads to them."""
+"""Many candidates do something critical at once: from the sample that shows it to weight 0 on each route."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def measure(setting: Setting, count: int, namespaces: int) -> None:
 
 
 async def canaries(setting: Setting, operator: Process, crowd: Fleet, rate: float) -> None:
-    """Each Rollout of the crowd serves v1 and has v2 as its canary, with traffic and with its clock running."""
+    """Each Rollout of the crowd serves v1 and has v2 as its canary, with traffic and a running clock."""
     await crowd.prepare(setting.api)
     await crowd.begin(setting.api)
     held = setting.observer.rollouts

@@ -6,10 +6,17 @@ import os
 import sys
 from pathlib import Path
 
+from dev.bench.as_installed import hidden
 from tests.cluster.operator import REPOSITORY, Operator
 from tests.cluster.processes import Program
 
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of user and system time of a process (proc(5), fields 14 and 15)."""
+    fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
 
 
 class Process(Operator):
@@ -18,15 +25,17 @@ class Process(Operator):
     def __init__(self, kubeconfig: Path, prometheus: str, log: Path, **flags: object) -> None:
         super().__init__(kubeconfig, prometheus, log)
         chosen = {"prometheus": prometheus, "host": "127.0.0.1", "port": self.port} | flags
-        command = [sys.executable, "-m", "interlock.operator"]
+        command = [sys.executable, "-m", "dev.bench.as_installed", ",".join(hidden()), "interlock.operator"]
         command += [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
-        environment = {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(REPOSITORY)}
+        environment = {
+            "KUBECONFIG": str(kubeconfig),
+            "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'src'}",
+        }
         self.program = Program(command, log, environment)
 
     def cpu(self) -> float:
-        """Seconds of user and system time so far (proc(5), fields 14 and 15)."""
-        fields = (Path("/proc") / str(self.program.pid) / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
+        """Seconds of user and system time so far."""
+        return cpu_of(self.program.pid)
 
     def resident(self) -> float:
         """MiB of memory now."""

@@ -29,6 +29,6 @@ async def measure(setting: Setting, count: int) -> None:
     asked = sum(number for (verb, _), number in told.items() if verb != "watch")
     a_minute = asked / count / (SECONDS / 60)
     show(
-        Figure("active: API requests a Rollout and minute", a_minute, "", 6, note=f"{dict(told)}"),
+        Figure("active: API requests a Rollout and minute", a_minute, "", 6, note=audit.shown(told)),
         Figure(f"active: CPU, {count} canaries, tick 5 s", 100 * used / SECONDS, "%"),
     )

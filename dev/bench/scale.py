@@ -39,7 +39,7 @@ async def _cold(setting: Setting, operator: Process, crowd: Fleet) -> list[Figur
     """Templates and versions are there; all Rollouts are created, and we wait for the last."""
     count = len(crowd.places)
     await crowd.prepare(setting.api)
-    began, played, cpu = time.monotonic(), time.process_time(), operator.cpu()
+    began, wall, others, cpu = time.monotonic(), time.time(), setting.cpu(), operator.cpu()
     await crowd.begin(setting.api)
     created = time.monotonic() - began
 
@@ -47,14 +47,19 @@ async def _cold(setting: Setting, operator: Process, crowd: Fleet) -> list[Figur
         phases = [setting.observer.phase_since.get(place, ("", 0.0))[0] for place in crowd.places]
         return phases.count("Healthy") == count
 
-    await until(healthy, PATIENCE, f"{count} Rollouts to be Healthy", operator.program.tail)
+    await until(healthy, PATIENCE, f"{count} Rollouts to be Healthy", operator.program.tail, pause=0.2)
     seconds = max(setting.observer.phase_since[place][1] for place in crowd.places) - began
-    spent = operator.cpu() - cpu
-    note = f"all were created after {created:.1f} s; played parts used {time.process_time() - played:.1f} s of CPU"
+    spent, theirs = operator.cpu() - cpu, setting.cpu() - others
+    await asyncio.sleep(2)  # the audit log is written in batches
+    told = audit.requests(setting.folder, wall, wall + seconds)
+    asked = sum(number for (verb, _), number in told.items() if verb != "watch")
+    shares = ", ".join(f"{name} {used / 1000:.0f} s" for name, used in theirs.most_common())
+    note = f"all were created after {created:.1f} s; CPU: operator {spent:.0f} s, {shares}"
     peers = {ARGO: (206.0,), FLAGGER: (265.0,)} if count == 1000 else {}
     return [
         Figure(f"cold: {count} created → Healthy", seconds, "s", 60 * count / 1000, peers, note),
         Figure("cold: operator's CPU a Rollout", 1000 * spent / count, "ms"),
+        Figure("cold: API requests a Rollout", asked / count, "", note=audit.shown(told)),
     ]
 
 
@@ -70,7 +75,7 @@ async def _idle(setting: Setting, operator: Process, count: int, empty: float) -
     full = {ARGO: (191.0,), FLAGGER: (119.0,)} if count == 1000 else {}
     return [
         Figure(f"idle: CPU, {count} Rollouts", 100 * used / IDLE_SECONDS, "%", 1),
-        Figure("idle: writes", writes, "", 0, note=f"in {IDLE_SECONDS:.0f} s; all requests: {dict(told)}"),
+        Figure("idle: writes", writes, "", 0, note=f"in {IDLE_SECONDS:.0f} s; {audit.shown(told)}"),
         Figure("idle: queries to Prometheus", asked, "", 0),
         Figure("RSS, no Rollout", empty, "MiB", 100, memory),
         Figure(f"RSS, {count} Rollouts", operator.resident(), "MiB", None, full),

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import tempfile
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,9 +15,10 @@ from aiohttp import web
 
 from dev.bench import audit, fleet
 from dev.bench.played import Node, Observer, Router, SteadyAgents
-from dev.bench.process import Process
+from dev.bench.process import Process, cpu_of
 from dev.cluster import Cluster, up
-from dev.cluster.control_plane import free_ports
+from dev.cluster.control_plane import component_processes, free_ports
+from dev.cluster.instance import Instance
 from tests.cluster.api import Api
 from tests.cluster.prometheus import prometheus
 from tests.cluster.waiting import until
@@ -52,6 +55,7 @@ class Setting:
 
     def __init__(self, running: Cluster, folder: Path) -> None:
         self.folder = folder
+        self._components = component_processes(Instance(running.name))
         self.api = Api(running.kubeconfig)
         self.router = Router(self.api)
         self.agents = SteadyAgents(self.router)
@@ -90,6 +94,12 @@ class Setting:
             self._prometheus.stop()
             await exporter.cleanup()
             await self.api.close()
+
+    def cpu(self) -> Counter[str]:
+        """Milliseconds of CPU so far, by component of the control plane, and of what is played here."""
+        spent = Counter({name: int(1000 * cpu_of(one.pid)) for name, one in self._components.items()})
+        spent["played"] = int(1000 * time.process_time())
+        return spent
 
     async def _scraped(self) -> bool:
         return self.agents.scrapes > 0
