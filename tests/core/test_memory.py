@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,67 +11,7 @@ from hypothesis import strategies as st
 
 from interlock.core.memory import prunable, remember
 from interlock.core.observation import Manifest, Memory
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-OLD, NEW = "0f0e0d0c-old", "1f1e1d1c-new"
-
-PROMOTED = [("Preparing", "AttemptStarted"), ("Soaking", "SoakStarted"), ("Done", "SoakPassed")]
-REVERTED = [("Preparing", "AttemptStarted"), ("Reverting", "GateFailed"), ("Done", "GateFailed")]
-TAKEN_OFF = [("Preparing", "AttemptStarted"), ("Reverting", "Starved"), ("Done", "Starved")]
-RUNNING = [("Preparing", "AttemptStarted"), ("Running", "StepStarted")]
-OUTCOMES = {"SoakPassed": "Promoted", "FirstVersionServing": "Promoted", "Superseded": "Superseded"}
-
-
-def who(version: str, content: str = "") -> Manifest:
-    """A version's identity; the digest follows from `content`."""
-    digest = ((content or version).encode().hex() * 64)[:64]
-    return {"version": version, "uid": f"uid-{version}", "digest": digest, "workload": f"triage-{version}"}
-
-
-def release(
-    attempt: int,
-    version: str,
-    moves: list[tuple[str, str]],
-    *,
-    uid: str = OLD,
-    day: int = 0,
-    stable: Manifest | None = None,
-    content: str = "",
-) -> Manifest:
-    """The record of one attempt that began on a day and made a move an hour."""
-    header: Manifest = {
-        "rollout": "triage",
-        "rolloutUid": uid,
-        "agent": "triage",
-        "attempt": attempt,
-        "candidate": who(version, content),
-    }
-    if stable:
-        header["stable"] = stable
-    entries = []
-    for seq, (stage, reason) in enumerate(moves, start=1):
-        entry = {
-            "seq": seq,
-            "time": (START + timedelta(days=day, hours=seq)).isoformat(),
-            "stage": stage,
-            "reason": reason,
-            "message": f"{version}: {stage} because of {reason}",
-            "stablePercent": 100,
-            "candidatePercent": 0,
-            "shadowPercent": 0,
-        }
-        if stage == "Done":
-            entry["outcome"] = OUTCOMES.get(reason, "Reverted")
-        entries.append(entry)
-    name = f"triage-{uid[:6]}-{attempt}"
-    meta = {"name": name, "namespace": "shop", "uid": f"uid-{name}", "resourceVersion": "1"}
-    return {
-        "apiVersion": "interlock.dev/v1alpha1",
-        "kind": "Release",
-        "metadata": meta,
-        "header": header,
-        "entries": entries,
-    }
+from tests.core.records import NEW, OLD, PROMOTED, REVERTED, RUNNING, START, TAKEN_OFF, release, who
 
 
 def remembered(*releases: Manifest, uid: str = NEW) -> Memory:
@@ -125,6 +65,14 @@ def test_a_later_life_of_the_name_counts_more_whatever_its_attempts_are_numbered
     )
     assert found.stable is not None
     assert found.stable.version == "v8"
+
+
+def test_the_living_rollout_is_the_newest_whatever_the_clocks_said() -> None:
+    late = release(3, "v3", PROMOTED, uid=OLD, day=9)
+    found = remembered(late, release(1, "v1", PROMOTED, uid=NEW, day=1), uid=NEW)
+    assert found.stable is not None
+    assert found.stable.version == "v1"
+    assert prunable([late, release(1, "v1", TAKEN_OFF, uid=NEW, day=1)], NEW, keep=0) == []
 
 
 def test_attempts_are_counted_of_this_very_rollout() -> None:
@@ -242,7 +190,7 @@ def names(releases: list[Manifest]) -> list[int]:
 
 
 def test_nothing_is_pruned_up_to_the_limit() -> None:
-    assert prunable([release(n, f"v{n}", PROMOTED, day=n) for n in range(1, 6)], keep=5) == []
+    assert prunable([release(n, f"v{n}", PROMOTED, day=n) for n in range(1, 6)], NEW, keep=5) == []
 
 
 def test_promoted_over_goes_first_oldest_first_then_what_was_taken_off_without_harm() -> None:
@@ -254,14 +202,14 @@ def test_promoted_over_goes_first_oldest_first_then_what_was_taken_off_without_h
         release(5, "v5", PROMOTED, day=5),
         release(6, "v6", TAKEN_OFF, day=6),
     ]
-    assert names(prunable(releases, keep=5)) == [2]
-    assert names(prunable(releases, keep=4)) == [2, 4]
-    assert names(prunable(releases, keep=0)) == [2, 4, 1], "harm, stable and the newest stay"
+    assert names(prunable(releases, NEW, keep=5)) == [2]
+    assert names(prunable(releases, NEW, keep=4)) == [2, 4]
+    assert names(prunable(releases, NEW, keep=0)) == [2, 4, 1], "harm, stable and the newest stay"
 
 
 def test_what_runs_and_what_cannot_be_read_is_never_pruned() -> None:
     releases = [release(1, "v1", RUNNING), broken(2), release(3, "v3", PROMOTED, day=3)]
-    assert prunable(releases, keep=0) == []
+    assert prunable(releases, NEW, keep=0) == []
 
 
 def test_harm_that_a_later_promotion_took_back_may_go_before_that_promotion() -> None:
@@ -271,8 +219,8 @@ def test_harm_that_a_later_promotion_took_back_may_go_before_that_promotion() ->
         release(3, "v3", PROMOTED, day=3),
         release(4, "v4", TAKEN_OFF, day=4),
     ]
-    assert names(prunable(releases, keep=2)) == [1, 2]
-    assert names(prunable(releases[1:], keep=2)) == [2]
+    assert names(prunable(releases, NEW, keep=2)) == [1, 2]
+    assert names(prunable(releases[1:], NEW, keep=2)) == [2]
 
 
 MOVES = st.sampled_from([PROMOTED, REVERTED, TAKEN_OFF, RUNNING, REVERTED[:-1]])
@@ -288,7 +236,7 @@ def test_pruning_never_changes_who_is_stable_or_what_stays_back(
         release(n, f"v{version}", moves, uid=NEW if later else OLD, day=n + 100 * later)
         for n, (moves, version, later) in enumerate(lives, start=1)
     ]
-    gone = prunable(releases, keep)
+    gone = prunable(releases, NEW, keep)
     assert len(gone) <= max(0, len(releases) - keep)
     before, left = remember(releases, NEW), releases
     for one in gone:  # a crash may come after any of them

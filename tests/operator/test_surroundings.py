@@ -9,6 +9,7 @@ import pytest
 
 from interlock.model.rollout import Rollout
 from interlock.operator import feed
+from tests.core.records import OLD, PROMOTED, REVERTED, release
 from tests.operator.lives import collected, created_again, deleted, owned
 from tests.scenarios.given import HARMFUL, candidate_percent, healthy, phase, served, trying
 from tests.scenarios.objects import CANARY, FULL, SHADOW, agent_version, rollout, template
@@ -348,8 +349,8 @@ async def test_orphans_of_a_version_that_is_not_wanted_are_never_deleted() -> No
 
 async def test_orphans_serve_on_where_no_release_tells_what_they_are() -> None:
     world = await served()
-    for release in await world.releases():
-        await remove(world, release)
+    for found in await world.releases():
+        await remove(world, found)
     watched = Watched(world)
     await deleted(world, "orphan")
     await created_again(world, "v1")
@@ -357,6 +358,33 @@ async def test_orphans_serve_on_where_no_release_tells_what_they_are() -> None:
     await unwritten(world)
     assert watched.gone == []
     assert await world.weights() == [100]
+
+
+# ------------------------------------------------------------------ 200 Releases
+def labelled(manifest: Manifest) -> Manifest:
+    """Its metadata, with the Rollout's name as a label."""
+    return {"metadata": {**manifest["metadata"], "labels": {"interlock.dev/rollout": "triage"}}}
+
+
+async def test_of_a_names_releases_200_are_kept_and_what_they_remember_stays() -> None:
+    world = await served(strategy=CANARY_FIRST)
+    for number in range(1, 211):
+        moves = REVERTED if number == 7 else PROMOTED
+        old = release(number, f"w{number}", moves, day=number - 300)
+        await world.objects.create(old | labelled(old))
+    await world.operator.list_all()
+    before = (await world.operator.observer.observe(await world.rollout(), world.now)).memory
+    await world.run(30)
+    left = await world.releases()
+    assert len(left) == 200
+    gone = set(range(1, 211)) - {r["header"]["attempt"] for r in left if r["header"]["rolloutUid"] == OLD}
+    assert gone == set(range(1, 13)) - {7}, "the oldest, but not what did harm"
+    after = (await world.operator.observer.observe(await world.rollout(), world.now)).memory
+    assert before is not None
+    assert after is not None
+    assert (after.stable, after.quarantine) == (before.stable, before.quarantine)
+    assert after.promoted[:100] == before.promoted[:100]
+    await unwritten(world)
 
 
 # ------------------------------------------------------------------ the watch

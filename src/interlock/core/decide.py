@@ -114,6 +114,7 @@ def _effects(after: Observation, seen: Observation, intent: RolloutStatus) -> li
     effects += children.applied(after, intent)
     effects += ledger.recording(replace(after, rollout=seen.rollout), intent)
     effects += children.deleted(after, intent)
+    effects += ledger.pruned(after)
     return effects
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from interlock.core import labels, plans, traffic
-from interlock.core.effects import Effect, RecordEntries, TellEvent
+from interlock.core.effects import DeleteChild, Effect, RecordEntries, TellEvent
 from interlock.core.observation import Manifest, Observation, Target
 from interlock.core.steps import Transition, quarantines
 from interlock.core.waits import steps_hash
@@ -227,6 +227,12 @@ def recording(seen: Observation, status: RolloutStatus) -> list[Effect]:
     if header is not None:
         effects.append(RecordEntries(release, rollout.metadata.namespace, header, missing))
     return effects
+
+
+def pruned(seen: Observation) -> list[Effect]:
+    """Releases that are kept no longer."""
+    found = [release["metadata"] for release in seen.surplus]
+    return [DeleteChild(Release.KIND, meta["namespace"], meta["name"], meta["uid"]) for meta in found]
 
 
 def _event(name: str, entry: Entry, version: str) -> TellEvent:

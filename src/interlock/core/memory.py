@@ -31,7 +31,7 @@ def remember(releases: Iterable[Manifest], rollout_uid: str, serving: Iterable[s
     given, backends = list(releases), sorted(serving)
     if not given and not backends:
         return None
-    told, problems = _read(given)
+    told, problems = _read(given, rollout_uid)
     stable, promoted = _promoted(told)
     if stable is None and backends:
         problems.append(
@@ -46,18 +46,19 @@ def remember(releases: Iterable[Manifest], rollout_uid: str, serving: Iterable[s
     )
 
 
-def prunable(releases: Iterable[Manifest], keep: int = KEPT_RELEASES) -> list[Manifest]:
+def prunable(releases: Iterable[Manifest], rollout_uid: str, keep: int = KEPT_RELEASES) -> list[Manifest]:
     """Releases that may be deleted so that `keep` of this Rollout's name are left, in the order to do it.
 
     Promoted and followed by others first, then what was taken off without harm; oldest first. Never one that
     keeps content in quarantine, the newest promoted one, the newest of all, an unfinished or unreadable one.
+    `rollout_uid` is the living Rollout's.
     """
     given = list(releases)
     surplus = len(given) - keep
     if surplus <= 0:
         return []
     manifests = {(m["metadata"]["name"], m["metadata"].get("uid", "")): m for m in given}
-    told, _ = _read(given)
+    told, _ = _read(given, rollout_uid)
     last_promoted = next((r for r in reversed(told) if _is_promoted(r)), None)
     held = {(item.digest, item.time) for item in _quarantine(told, limit=len(given))}
     free = [
@@ -87,7 +88,7 @@ def _first_free(free: list[Release], left: list[Release]) -> Release | None:
 
 
 # ------------------------------------------------------------------ reading
-def _read(manifests: list[Manifest]) -> tuple[list[Release], list[str]]:
+def _read(manifests: list[Manifest], living: str) -> tuple[list[Release], list[str]]:
     """Oldest first, and what could not be read."""
     told: list[Release] = []
     problems: list[str] = []
@@ -96,17 +97,19 @@ def _read(manifests: list[Manifest]) -> tuple[list[Release], list[str]]:
             told.append(Release.read(manifest))
         except ValidationError as error:
             problems.append(f"Release {manifest['metadata']['name']} cannot be read: {first_problem(error)}")
-    return _in_order(told), problems
+    return _in_order(told, living), problems
 
 
-def _in_order(told: list[Release]) -> list[Release]:
-    """Attempts of one Rollout by number; Rollouts of one name, which never lived at once, by time."""
+def _in_order(told: list[Release], living: str) -> list[Release]:
+    """Attempts of one Rollout by number; Rollouts of one name, which never lived at once, by time, and the
+    living one last, whatever the clocks said."""
     lives: dict[str, list[Release]] = defaultdict(list)
     for release in told:
         lives[release.header.rollout_uid].append(release)
 
-    def begun(life: list[Release]) -> datetime:
-        return min(release.entries[0].time for release in life)
+    def begun(life: list[Release]) -> tuple[bool, datetime]:
+        lives_now = life[0].header.rollout_uid == living
+        return lives_now, min(release.entries[0].time for release in life)
 
     return [
         release

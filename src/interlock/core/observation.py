@@ -141,6 +141,8 @@ class Observation:
     """Releases that carry the Rollout's name exist (from an earlier life of it, if status is empty)."""
     memory: Memory | None = None
     """What they remember; None without Releases."""
+    surplus: tuple[Manifest, ...] = ()
+    """Releases beyond those that are kept: nothing that they remember is needed."""
     baseline: Target | Unusable | None = None
     """The AgentVersion of the version that `memory` names as stable; looked up only when status is empty."""
     obstacles: tuple[Obstacle, ...] = ()

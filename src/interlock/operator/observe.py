@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from interlock.core import adoption, labels, traffic, versions, workloads
 from interlock.core.baseline import is_blank
 from interlock.core.ledger import release_of
-from interlock.core.memory import remember
+from interlock.core.memory import prunable, remember
 from interlock.core.observation import (
     Manifest,
     Memory,
@@ -56,6 +56,7 @@ class _Assessed:
 class _Remembered:
     key: object
     memory: Memory | None
+    surplus: tuple[Manifest, ...]
 
 
 class Observer:
@@ -89,7 +90,8 @@ class Observer:
         if status.candidate is not None:
             candidate = await self._tested(meta.namespace, status.candidate.version)
         route = self._cache.get("HTTPRoute", meta.namespace, meta.name)
-        memory = self._memory(rollout, route)
+        remembered = self._memory(rollout, route)
+        memory = remembered.memory
         baseline: Target | Unusable | None = None
         if memory is not None and memory.stable is not None and is_blank(status):
             baseline = await self.version(meta.namespace, memory.stable.version)
@@ -104,6 +106,7 @@ class Observer:
             recorded_seq=self._recorded(rollout),
             earlier_releases=bool(self._cache.labelled("Release", meta.namespace, labels.ROLLOUT, meta.name)),
             memory=memory,
+            surplus=remembered.surplus,
             baseline=baseline,
             firing=self._evidence.firing(rollout),
             evidence=self._evidence.report(rollout),
@@ -226,7 +229,7 @@ class Observer:
         )
 
     # ------------------------------------------------------------ what is remembered
-    def _memory(self, rollout: Rollout, route: Manifest | None) -> Memory | None:
+    def _memory(self, rollout: Rollout, route: Manifest | None) -> _Remembered:
         """Read again only when a Release was written."""
         meta = rollout.metadata
         releases = self._cache.labelled("Release", meta.namespace, labels.ROLLOUT, meta.name)
@@ -237,9 +240,10 @@ class Observer:
         key = (written, frozenset(serving))
         known = self._remembered.get(meta.uid)
         if known is None or known.key != key:
-            known = _Remembered(key, remember(releases, meta.uid, serving))
+            memory = remember(releases, meta.uid, serving)
+            known = _Remembered(key, memory, tuple(prunable(releases, meta.uid)))
             self._remembered[meta.uid] = known
-        return known.memory
+        return known
 
     # ------------------------------------------------------------ what is in the way
     async def _obstacles(self, seen: Observation) -> tuple[Obstacle, ...]:
