@@ -51,9 +51,10 @@ def http_route(
             {"group": "", "kind": "Service", "name": name, "port": settings.port, "weight": weight}
             for name, weight in backends
         ],
+        "filters": [],  # said even when empty: a mirror that is left over must not pass for as intended
     }
     if traffic.shadow_percent and candidate:
-        rule["filters"] = [_mirror(shadow_name(candidate), settings.port, traffic.shadow_percent)]
+        rule["filters"].append(_mirror(shadow_name(candidate), settings.port, traffic.shadow_percent))
     return {
         "apiVersion": ROUTE_API_VERSION,
         "kind": "HTTPRoute",
