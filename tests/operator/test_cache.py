@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.operator import routing
-from interlock.operator.cache import Cache, trimmed
+from interlock.operator.cache import Cache, key_of, trimmed
 from tests.scenarios.objects import agent_version, rollout, template
 
 
@@ -116,16 +118,70 @@ def test_what_no_decision_reads_is_not_kept() -> None:
     assert "managedFields" in manifest["metadata"], "the caller's object is left as it is"
 
 
-def test_labelled_and_namespaced() -> None:
+def test_of_endpoints_only_their_readiness_is_kept() -> None:
+    ready, silent = {"addresses": ["10.0.0.1"], "conditions": {"ready": False}}, {"addresses": ["10.0.0.2"]}
+    kept = trimmed({**seen(1), "kind": "EndpointSlice", "ports": [{}], "endpoints": [ready, silent]})
+    assert kept["endpoints"] == [{"conditions": {"ready": False}}, {"conditions": {"ready": True}}]
+    assert "ports" not in kept
+
+
+def test_the_document_is_kept_only_while_nobody_owns_it() -> None:
+    orphan = {**seen(1), "data": {"agent.json": "{}", "template.json": "{}"}, "immutable": True}
+    owned = {**orphan, "metadata": {**orphan["metadata"], "ownerReferences": [{"uid": "u"}]}}
+    assert trimmed(orphan)["data"] == orphan["data"], "whoever adopts it must know what it holds"
+    assert trimmed(owned)["data"] == {"template.json": "{}"}
+    assert owned["data"] == orphan["data"], "the caller's object is left as it is"
+
+
+# ------------------------------------------------------------------ indices
+OURS, SLICE = "interlock.dev/rollout", "kubernetes.io/service-name"
+Step = tuple[str, str, str, dict[str, str], str]
+STEPS = st.tuples(
+    st.sampled_from(["put", "drop"]),
+    st.sampled_from(["ConfigMap", "EndpointSlice"]),
+    st.sampled_from(["shop/a", "shop/b", "desk/a"]),
+    st.dictionaries(st.sampled_from([OURS, SLICE, "other"]), st.sampled_from(["x", "y"])),
+    st.sampled_from(["1", "2"]),
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(STEPS, st.integers(1, 12)), max_size=12))
+def test_what_an_index_finds_is_what_a_search_would(steps: list[tuple[Step, int]]) -> None:
     cache = Cache()
-    cache.put(seen(1, "a", color="red"))
-    cache.put(seen(2, "b", color="blue"))
-    elsewhere = seen(3, "c", color="red")
+    for (what, kind, place, marks, uid), version in steps:
+        namespace, _, name = place.partition("/")
+        meta = {"namespace": namespace, "name": name, "uid": uid, "resourceVersion": str(version)}
+        (cache.put if what == "put" else cache.drop)({"kind": kind, "metadata": {**meta, "labels": marks}})
+    for kind in ("ConfigMap", "EndpointSlice"):
+        everything = cache.all(kind)
+        assert len(everything) == len(cache.all(kind, "shop")) + len(cache.all(kind, "desk"))
+        for namespace, label, value in itertools.product(("shop", "desk"), (OURS, SLICE), ("x", "y")):
+            searched = [
+                m
+                for m in everything
+                if (m["metadata"]["namespace"], m["metadata"]["labels"].get(label)) == (namespace, value)
+            ]
+            found = cache.labelled(kind, namespace, label, value)
+            assert sorted(map(key_of, found)) == sorted(map(key_of, searched))
+            assert all(cache.get(*key_of(manifest)) is manifest for manifest in found), "as last seen"
+
+
+def test_only_what_is_indexed_can_be_asked_for() -> None:
+    with pytest.raises(KeyError, match="INDEXED"):
+        Cache().labelled("ConfigMap", "shop", "color", "red")
+
+
+def test_objects_are_counted_and_found_by_namespace() -> None:
+    cache = Cache()
+    elsewhere = seen(3, "c")
     elsewhere["metadata"]["namespace"] = "other"
-    cache.put(elsewhere)
-    assert [m["metadata"]["name"] for m in cache.labelled("ConfigMap", "shop", "color", "red")] == ["a"]
-    assert len(cache.all("ConfigMap")) == 3
-    assert len(cache) == 3
+    for manifest in (seen(1, "a"), seen(2, "b"), elsewhere):
+        cache.put(manifest)
+    assert [m["metadata"]["name"] for m in cache.all("ConfigMap", "shop")] == ["a", "b"]
+    assert len(cache.all("ConfigMap")) == len(cache) == 3
+    cache.drop(elsewhere)
+    assert len(cache) == 2
 
 
 # ------------------------------------------------------------------ routing

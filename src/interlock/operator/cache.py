@@ -7,8 +7,10 @@ those carry the resourceVersion that was seen here and fail when it is old.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from interlock.core import labels
 
 Manifest = dict[str, Any]
 Key = tuple[str, str, str]
@@ -16,7 +18,14 @@ Key = tuple[str, str, str]
 Observer = Callable[[Manifest | None, Manifest | None], None]
 """Told of each change what was kept before and what is kept now; None where there was or is nothing."""
 
+SERVICE = "kubernetes.io/service-name"
+"""On EndpointSlices: whose endpoints they are."""
+INDEXED = (labels.ROLLOUT, SERVICE)
+"""Labels by which objects are found without a search."""
+
 _NOISE = "kubectl.kubernetes.io/last-applied-configuration"
+_Mark = tuple[str, str, str, str]
+"""Kind, namespace, label, value."""
 
 
 def key_of(manifest: Manifest) -> Key:
@@ -32,58 +41,71 @@ def version_of(manifest: Manifest) -> int:
 
 
 class Cache:
-    """All objects that decisions read, by kind and namespace."""
+    """All objects that decisions read, by kind, namespace and name, and by the labels of `INDEXED`."""
 
     def __init__(self) -> None:
-        self._objects: dict[str, dict[tuple[str, str], Manifest]] = defaultdict(dict)
+        self._objects: dict[str, dict[str, dict[str, Manifest]]] = defaultdict(lambda: defaultdict(dict))
+        self._marked: dict[_Mark, dict[str, Manifest]] = defaultdict(dict)
         self._deleted: dict[Key, int] = {}
         self.observers: list[Observer] = []
 
     def put(self, manifest: Manifest) -> bool:
         """Keep the object unless something newer is known. Returns whether anything changed."""
-        kind, namespace, name = key = key_of(manifest)
-        version = version_of(manifest)
-        known = self._objects[kind].get((namespace, name))
+        key = key_of(manifest)
+        version, known = version_of(manifest), self.get(*key)
         if (known and version_of(known) >= version) or self._deleted.get(key, 0) >= version > 0:
             return False
         self._deleted.pop(key, None)
-        self._objects[kind][namespace, name] = kept = trimmed(manifest)
-        self._tell(known, kept)
+        self._replace(key, known, trimmed(manifest))
         return True
 
     def drop(self, manifest: Manifest) -> bool:
         """Forget a deleted object, unless it was created again since. Returns whether anything changed."""
-        kind, namespace, name = key = key_of(manifest)
-        known = self._objects[kind].get((namespace, name))
+        key = key_of(manifest)
+        known = self.get(*key)
         if known and known["metadata"].get("uid") != manifest["metadata"].get("uid"):
             return False
         self._deleted[key] = max(version_of(manifest), version_of(known) if known else 0)
-        if self._objects[kind].pop((namespace, name), None) is None:
+        if known is None:
             return False
-        self._tell(known, None)
+        self._replace(key, known, None)
         return True
 
-    def _tell(self, old: Manifest | None, new: Manifest | None) -> None:
+    def _replace(self, key: Key, old: Manifest | None, new: Manifest | None) -> None:
+        kind, namespace, name = key
+        if old is not None:
+            for mark in _marks(old):
+                held = self._marked[mark]
+                held.pop(name, None)
+                if not held:
+                    del self._marked[mark]
+        if new is not None:
+            self._objects[kind][namespace][name] = new
+            for mark in _marks(new):
+                self._marked[mark][name] = new
+        else:
+            del self._objects[kind][namespace][name]
         for observer in self.observers:
             observer(old, new)
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         """The object as last seen."""
-        return self._objects[kind].get((namespace, name))
+        spaces = self._objects.get(kind)
+        held = spaces.get(namespace) if spaces is not None else None
+        return held.get(name) if held is not None else None
 
     def all(self, kind: str, namespace: str = "") -> list[Manifest]:
         """Objects of a kind, optionally of one namespace."""
-        return [
-            manifest
-            for (where, _), manifest in self._objects[kind].items()
-            if not namespace or where == namespace
-        ]
+        spaces = self._objects.get(kind, {})
+        if namespace:
+            return list(spaces.get(namespace, {}).values())
+        return [manifest for held in spaces.values() for manifest in held.values()]
 
     def labelled(self, kind: str, namespace: str, label: str, value: str) -> list[Manifest]:
-        """Objects of a kind that carry a label."""
-        return [
-            m for m in self.all(kind, namespace) if (m["metadata"].get("labels") or {}).get(label) == value
-        ]
+        """Objects of a kind and namespace that carry a label of `INDEXED`."""
+        if label not in INDEXED:
+            raise KeyError(f"nothing is found by the label {label}: name it in INDEXED")
+        return list(self._marked.get((kind, namespace, label, value), {}).values())
 
     def learn(self, kind: str, listed: list[Manifest]) -> list[Manifest]:
         """Put a full listing; returns what was new or newer than what the watch had brought."""
@@ -95,15 +117,34 @@ class Cache:
     def absent_from(self, kind: str, listed: list[Manifest]) -> list[Manifest]:
         """What is known but not listed: gone, or created since the listing was answered."""
         present = {(m["metadata"].get("namespace", ""), m["metadata"]["name"]) for m in listed}
-        return [m for place, m in self._objects[kind].items() if place not in present]
+        return [m for m in self.all(kind) if key_of(m)[1:] not in present]
 
     def __len__(self) -> int:
-        return sum(len(objects) for objects in self._objects.values())
+        return sum(len(held) for spaces in self._objects.values() for held in spaces.values())
+
+
+def _marks(manifest: Manifest) -> Iterator[_Mark]:
+    kind, namespace, _ = key_of(manifest)
+    carried = manifest["metadata"].get("labels") or {}
+    for label in INDEXED:
+        if label in carried:
+            yield kind, namespace, label, carried[label]
 
 
 def trimmed(manifest: Manifest) -> Manifest:
-    """Without what no decision reads: managed fields and kubectl's copy of the object."""
+    """Without what no decision reads: managed fields and kubectl's copy of the object; of our own ConfigMaps
+    the document, which is needed only while nobody owns it; of endpoints all but whether they are ready."""
     meta = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}
     if _NOISE in (meta.get("annotations") or {}):
         meta["annotations"] = {k: v for k, v in meta["annotations"].items() if k != _NOISE}
-    return {**manifest, "metadata": meta}
+    kept = {**manifest, "metadata": meta}
+    match manifest["kind"]:
+        case "ConfigMap" if meta.get("ownerReferences") and labels.DOCUMENT_KEY in (kept.get("data") or {}):
+            kept["data"] = {k: v for k, v in kept["data"].items() if k != labels.DOCUMENT_KEY}
+        case "EndpointSlice":
+            kept = {key: kept[key] for key in ("apiVersion", "kind", "metadata") if key in kept}
+            kept["endpoints"] = [
+                {"conditions": {"ready": (endpoint.get("conditions") or {}).get("ready", True)}}
+                for endpoint in manifest.get("endpoints") or []
+            ]
+    return kept
