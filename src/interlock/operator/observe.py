@@ -33,7 +33,7 @@ from interlock.model.agentversion import AgentVersion
 from interlock.model.base import first_problem
 from interlock.model.release import Stage, VersionIdentity
 from interlock.model.rollout import Rollout
-from interlock.operator.cache import Cache
+from interlock.operator.cache import SERVICE, Cache
 from interlock.operator.evidence import Evidence
 from interlock.operator.neighbours import Neighbours
 from interlock.ports import Objects
@@ -221,7 +221,7 @@ class Observer:
         }
 
     def _ready_endpoints(self, namespace: str, service: str) -> int:
-        slices = self._cache.labelled("EndpointSlice", namespace, "kubernetes.io/service-name", service)
+        slices = self._cache.labelled("EndpointSlice", namespace, SERVICE, service)
         return sum(
             bool((endpoint.get("conditions") or {}).get("ready", True))
             for item in slices
