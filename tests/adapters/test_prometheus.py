@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlock.adapters.prometheus import MAX_ANSWER, PrometheusMetrics, parse, query
+from interlock.adapters.prometheus import AGENTS, MAX_ANSWER, PrometheusMetrics, parse, query
 from interlock.core.observation import Unreadable
 from interlock.ports import Samples, Selection
 
@@ -142,16 +144,22 @@ def test_no_bytes_raise(body: bytes) -> None:
 
 # ------------------------------------------------------------------ query
 def test_the_namespace_is_always_part_of_the_query() -> None:
-    assert query(SELECTION) == (
+    assert query([SELECTION], 30.0) == (
         '{__name__=~"ai_agent_tasks_total|up",namespace="shop",agent="triage"}[30000ms]'
     )
 
 
 def test_label_values_cannot_leave_their_quotes() -> None:
     hostile = Selection(frozenset({"up"}), 'a"} or {x="', "b\\", 1.0, 5.0)
-    text = query(hostile)
+    text = query([hostile], 5.0)
     assert 'namespace="a\\"} or {x=\\""' in text
     assert 'agent="b\\\\"' in text
+
+
+def test_several_agents_are_alternatives_and_nothing_else() -> None:
+    dotted = Selection(SELECTION.families, "shop", 'a.b"|c', 1.0, 5.0)
+    text = query([SELECTION, dotted], 30.0)
+    assert 'namespace="shop",agent=~"a\\\\.b\\"\\\\|c|triage"' in text
 
 
 # ------------------------------------------------------------------ a server on loopback
@@ -275,3 +283,82 @@ async def test_a_refused_connection_is_a_reason() -> None:
     await metrics.close()
     assert isinstance(found, Unreadable)
     assert "Connect" in found.reason
+
+
+# ------------------------------------------------------------------ shared queries
+class Answering:
+    """A Prometheus that knows one sample a second of every agent, and what it was asked."""
+
+    def __init__(self, refuses: str = "") -> None:
+        self.asked: list[str] = []
+        self._refuses = refuses
+
+    async def answer(self, request: web.Request) -> web.Response:
+        text, at = str((await request.post())["query"]), float(str((await request.post())["time"]))
+        self.asked.append(text)
+        agents = re.findall(r'agent=~?"([^"]*)"', text)[0].replace("\\", "").split("|")
+        if self._refuses in agents:
+            return web.json_response({"status": "error", "error": "too many samples"}, status=422)
+        values = [[at - age, str(age)] for age in range(40, -1, -1)]
+        result = [{"metric": {"agent": agent}, "values": values} for agent in agents]
+        return web.json_response({"status": "success", "data": {"resultType": "matrix", "result": result}})
+
+
+@asynccontextmanager
+async def knowing(server: Answering) -> AsyncIterator[PrometheusMetrics]:
+    app = web.Application()
+    app.add_routes([web.post("/api/v1/query", server.answer)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    metrics = PrometheusMetrics(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    try:
+        yield metrics
+    finally:
+        await metrics.close()
+        await runner.cleanup()
+
+
+def of(agent: str, window: float = 10.0, at: float = 1000.0, namespace: str = "shop") -> Selection:
+    return Selection(frozenset({"up"}), namespace, agent, at, window)
+
+
+async def test_agents_of_a_namespace_share_a_query_and_get_their_own_windows() -> None:
+    server = Answering()
+    async with knowing(server) as metrics:
+        wanted = [of("a", 9.0), of("b", 12.0, 1001.0), of("c", namespace="desk"), of("d", 3000.0)]
+        found = await asyncio.gather(*map(metrics.read, wanted))
+    assert len(server.asked) == 3, "one for a and b; another namespace and a long replay are asked for alone"
+    for selection, answer in zip(wanted[:2], found[:2], strict=True):
+        assert isinstance(answer, Samples)
+        assert [series.labels["agent"] for series in answer.series] == [selection.agent]
+        moments = [moment for moment, _ in points(answer)]
+        assert moments == [selection.at - selection.window + 1 + n for n in range(int(selection.window))]
+
+
+async def test_one_agent_that_is_refused_does_not_blind_the_others() -> None:
+    server = Answering(refuses="bad")
+    names = ["a", "b", "bad", "c", "d", "e", "f", "g"]
+    async with knowing(server) as metrics:
+        found = await asyncio.gather(*(metrics.read(of(name)) for name in names))
+    blind = [name for name, answer in zip(names, found, strict=True) if isinstance(answer, Unreadable)]
+    assert blind == ["bad"]
+    assert len(server.asked) == 7, "halved three times, not asked for each alone"
+
+
+async def test_many_agents_are_asked_for_in_parts() -> None:
+    server = Answering()
+    async with knowing(server) as metrics:
+        found = await asyncio.gather(*(metrics.read(of(f"a{n}")) for n in range(AGENTS + 1)))
+        assert len(server.asked) == 2
+        await asyncio.gather(*(metrics.read(of(f"a{n}", window=600.0)) for n in range(20)))
+    assert len(server.asked) == 4, "the longer the window, the fewer at once"
+    assert all(isinstance(answer, Samples) and answer.series for answer in found)
+
+
+async def test_who_gives_up_does_not_take_the_others_answer_away() -> None:
+    async with knowing(Answering()) as metrics:
+        first, second = (asyncio.create_task(metrics.read(of(name))) for name in "ab")
+        await asyncio.sleep(0)
+        first.cancel()
+        assert isinstance(await second, Samples)

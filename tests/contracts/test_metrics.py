@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from interlock.core.observation import Unreadable
@@ -67,6 +69,22 @@ async def test_only_what_was_selected_is_read(metric_store: MetricStore, shop: s
     last = await metric_store.scrape(*((labels, 1.0) for labels in (*theirs, *mine)))
     found = [dict(one.labels) for one in (await read(metric_store, shop, last)).series]
     assert sorted(found, key=str) == sorted(mine, key=str)
+
+
+async def test_read_together_or_alone_the_answer_is_the_same(metric_store: MetricStore, shop: str) -> None:
+    moments = [
+        await metric_store.scrape(*((series(shop, agent=agent), value) for agent in ("triage", "billing")))
+        for value in (1.0, 2.0, 3.0)
+    ]
+    wanted = [
+        Selection(frozenset({TASKS}), shop, "triage", moments[2], moments[2] - moments[0]),
+        Selection(frozenset({TASKS}), shop, "billing", moments[1], 30),
+        Selection(frozenset({TASKS}), shop, "nobody", moments[2], 30),
+    ]
+    together = await asyncio.gather(*map(metric_store.metrics.read, wanted))
+    assert together == [await metric_store.metrics.read(selection) for selection in wanted]
+    values = [[value for one in found.series for _, value in one.points] for found in together]  # type: ignore[union-attr]
+    assert values == [[2.0, 3.0], [1.0, 2.0], []]
 
 
 @pytest.mark.parametrize("odd", ['quo"ted', "back\\slash", ".*", "two\nlines", 'a",agent="b'])

@@ -140,7 +140,7 @@ def log_as_json(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("httpx", "httpcore", "kopf.objects", "asyncio"):
+    for noisy in ("kopf.objects", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
