@@ -35,7 +35,7 @@ class Pod:
         if self.exports_start:
             exposed[self._identity(PROCESS_START, {})] = self.started
         for key, value in exposed.items():
-            self.stored.setdefault(key, []).append((at, value))
+            self.stored.setdefault(key, []).append((float(at), float(value)))
 
     def _identity(self, family: str, labels: Labels) -> Identity:
         target = {

@@ -180,6 +180,11 @@ class MemoryMetrics:
         for labels, value in samples:
             self._series.setdefault(tuple(sorted(labels.items())), []).append((moment, value))
 
+    def forget(self, until: float) -> None:
+        """Samples up to `until` (unix seconds) are older than the retention."""
+        kept = {key: [p for p in points if p[0] > until] for key, points in self._series.items()}
+        self._series = {key: points for key, points in kept.items() if points}
+
     async def read(self, selection: Selection) -> Samples | Unreadable:
         """Samples of the selection in (at − window, at]."""
         self.reads += 1

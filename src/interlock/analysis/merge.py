@@ -26,7 +26,8 @@ class Merge:
 
     def __init__(self, plan: Plan) -> None:
         self._threshold = plan.threshold
-        self._begins = max((gate.since for gate in plan.gates), default=-math.inf)
+        begun = (gate.since for gate in plan.gates if gate.since < math.inf)
+        self._begins = max(begun, default=-math.inf)
         self._standings = {gate.name: Standing() for gate in plan.gates}
         self.value = 0.0
         self.peak = -math.inf
@@ -66,7 +67,7 @@ class Merge:
 
     def _merge(self, judges: list[Weighed], logs: list[float], at: float) -> None:
         weights = [float(judge.gate.weight) for judge in judges]
-        all_in_force = at >= self._begins
+        all_in_force = at > self._begins
         named = rejected(logs, weights, self._threshold) if all_in_force else ()
         for place, judge in enumerate(judges):
             before = self.standing(judge)

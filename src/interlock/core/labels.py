@@ -9,6 +9,7 @@ AGENT_VERSION = f"{PREFIX}/version"
 MODE = f"{PREFIX}/mode"
 WORKLOAD = f"{PREFIX}/workload"
 RENDERED = f"{PREFIX}/rendered"
+EVIDENCE = f"{PREFIX}/evidence"
 TEMPLATE = f"{PREFIX}/template"
 """`"true"` on a user's template, `"false"` on our clones: one selector finds both and nothing else."""
 

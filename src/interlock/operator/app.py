@@ -20,6 +20,7 @@ from interlock.errors import Conflict, InterlockError, TransientError
 from interlock.model.rollout import Rollout
 from interlock.operator import feed, probes, routing
 from interlock.operator.cache import Cache, Key, Manifest, key_of
+from interlock.operator.checkpoints import Checkpoints
 from interlock.operator.evidence import Evidence, is_worth_reading, keep_reading
 from interlock.operator.neighbours import Neighbours
 from interlock.operator.observe import Observer
@@ -52,7 +53,7 @@ class Operator:
         self.telemetry = telemetry
         self.cache = Cache()
         self.queue: Queue[Key] = Queue(time.monotonic)
-        self.evidence = Evidence(metrics, settings.timing, lambda: now().timestamp())
+        self.evidence = Evidence(metrics, settings.timing, lambda: now().timestamp(), Checkpoints(objects))
         self.neighbours = Neighbours(self.cache, self.queue.add)
         self.observer = Observer(
             objects,

@@ -1,6 +1,6 @@
 """Evidence of all active rollouts: one read of Prometheus a tick each, walked over a fixed grid.
 
-After a restart the grid is replayed from the attempt's first traffic out of Prometheus' own samples, so the
+After a restart it goes on from its checkpoint, else from Prometheus' own samples of the whole attempt: the
 evidence reaches the same value. Never decides: it publishes reports and wakes the queue.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -15,11 +16,14 @@ from interlock.analysis import presets
 from interlock.analysis.gates import AttemptEvidence, EvidenceReport, Plan
 from interlock.core.observation import Timing, Unreadable
 from interlock.core.plans import plan_of, plan_problem, step_times
+from interlock.errors import InterlockError
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import Attempt, GateStart
 from interlock.operator.alarms import Alarms
-from interlock.ports import Manifest, Metrics, Selection
+from interlock.operator.checkpoints import Checkpoints, State, Walk, walk_of
+from interlock.operator.telemetry import about
+from interlock.ports import Manifest, Metrics, Samples, Selection
 
 log = logging.getLogger(__name__)
 
@@ -28,54 +32,63 @@ CHUNK = 300.0
 OVERLAP = 15.0
 """Seconds read again each time: a sample may arrive late."""
 BASELINE = 60.0
-"""Seconds before the walk began, where counters' baselines are found."""
+"""Seconds before the walk began, where counters' baselines are found; or two settling times, if longer."""
+SAVE_EVERY = 60.0
+"""Seconds between checkpoints of an attempt that does not move."""
+LOAD_TRIES = 5
+"""Looks that wait for a checkpoint that cannot be read, before the evidence is replayed without it."""
 CONVERSATIONS = "ai_agent_conversations_active"
 
-
-Identity = tuple[str, int, str]
+Rules = tuple[int, tuple[GateStart, ...]]
+"""Generation of the spec and starts of its gates: where both are the same, so is the plan."""
 
 
 @dataclass(slots=True)
 class _Watched:
-    """One attempt under observation. `rules` are those of the plan; edited, the evidence goes on."""
+    """One attempt under observation."""
 
-    identity: Identity
-    rules: _Rules
+    walk: Walk
+    rules: Rules
     plan: Plan
     evidence: AttemptEvidence
     families: frozenset[str]
     read_until: float
     report: EvidenceReport | Unreadable | None = None
+    saved: float = -math.inf
+    saved_seq: int = 0
 
 
-_Rules = tuple[int, tuple[GateStart, ...]]
-"""Generation of the spec and starts of its gates: where both are the same, so is the plan."""
-
-
-def _identity(rollout: Rollout, attempt: Attempt) -> Identity:
-    return rollout.metadata.uid, attempt.number, attempt.walk_started_time.isoformat()
-
-
-def _rules(rollout: Rollout, attempt: Attempt) -> _Rules:
+def _rules(rollout: Rollout, attempt: Attempt) -> Rules:
     return rollout.metadata.generation, attempt.gate_starts
 
 
 class Evidence:
-    """Keeps the evidence of active attempts; everything in it can be built again from Prometheus."""
+    """Keeps the evidence of active attempts; everything in it can be built again from Prometheus.
 
-    def __init__(self, metrics: Metrics, timing: Timing, now: Callable[[], float]) -> None:
+    With `checkpoints` that also holds when Prometheus has lost the beginning.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        timing: Timing,
+        now: Callable[[], float],
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
         self._metrics = metrics
         self._timing = timing
         self._now = now
+        self._checkpoints = checkpoints
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._conversations: dict[tuple[str, str], dict[str, float | None]] = {}
         self._alarms = Alarms(metrics, now)
+        self._unloaded: dict[tuple[str, str], int] = {}  # failed tries to read a checkpoint
 
     def report(self, rollout: Rollout) -> EvidenceReport | Unreadable | None:
         """The newest report of the running attempt by its present rules; None before the first one."""
         attempt = rollout.status.attempt
         watched = self._watched.get(_place(rollout))
-        if attempt is None or watched is None or watched.identity != _identity(rollout, attempt):
+        if attempt is None or watched is None or watched.walk != walk_of(rollout, attempt):
             return None
         if watched.rules != _rules(rollout, attempt) and self._plan(rollout) not in (watched.plan, None):
             return None
@@ -94,6 +107,9 @@ class Evidence:
         self._watched.pop((namespace, name), None)
         self._conversations.pop((namespace, name), None)
         self._alarms.forget(namespace, name)
+        self._unloaded.pop((namespace, name), None)
+        if self._checkpoints is not None:
+            self._checkpoints.forget(namespace, name)
 
     async def look(self, rollout: Rollout) -> bool:
         """Read what is new for one Rollout. Returns whether it has anything to read at all."""
@@ -103,52 +119,123 @@ class Evidence:
             await self._read_conversations(rollout)
         else:
             self._conversations.pop(_place(rollout), None)
-        if active:
-            await self._read_evidence(rollout)
+        attempt = rollout.status.attempt
+        if active and attempt is not None:
+            await self._read_evidence(rollout, attempt)
         else:
             self._watched.pop(_place(rollout), None)
         return await self._alarms.look(rollout) or active or draining
 
-    async def _read_evidence(self, rollout: Rollout) -> None:
-        attempt = rollout.status.attempt
-        watched = self._watching(rollout)
-        if attempt is None or watched is None:
+    async def save(self, rollout: Rollout) -> None:
+        """Write down the evidence of a running attempt: after each transition, and once a minute."""
+        attempt, watched = rollout.status.attempt, self._watched.get(_place(rollout))
+        if attempt is None or watched is None or self._checkpoints is None or not _has_traffic(rollout):
+            return
+        now = watched.evidence.now
+        due = attempt.seq != watched.saved_seq or now - watched.saved >= SAVE_EVERY
+        if watched.walk != walk_of(rollout, attempt) or not due or now == watched.saved:
+            return
+        watched.saved, watched.saved_seq = now, attempt.seq
+        state = watched.evidence.state
+        await self._checkpoints.save(rollout, watched.walk, lambda baselines: state(baselines=baselines))
+
+    async def _read_evidence(self, rollout: Rollout, attempt: Attempt) -> None:
+        watched = await self._watching(rollout, attempt)
+        if watched is None:
             return
         now = self._now()
-        while watched.read_until < now:
-            until = min(now, watched.read_until + CHUNK)
-            window = until - watched.read_until + max(OVERLAP, self._timing.settle)
-            answer = await self._metrics.read(
-                Selection(watched.families, rollout.metadata.namespace, rollout.spec.agent, until, window)
-            )
+        while watched.read_until < now or not isinstance(watched.report, EvidenceReport):
+            until = max(watched.read_until, min(now, watched.read_until + CHUNK))
+            answer = await self._read_on(rollout, watched, until)
             if isinstance(answer, Unreadable):
                 watched.report = answer
                 return
             watched.evidence.advance(step_times(attempt), answer.series, until)
             watched.read_until = until
-        watched.report = watched.evidence.report()
+            if until >= now:
+                watched.report = watched.evidence.report()
 
-    def _watching(self, rollout: Rollout) -> _Watched | None:
-        """The attempt's evidence; begun anew when the attempt or its rules are others than before."""
-        attempt, place = rollout.status.attempt, _place(rollout)
-        if attempt is None or attempt.traffic_started_time is None:
-            return None
-        identity, rules = _identity(rollout, attempt), _rules(rollout, attempt)
-        watched = self._watched.get(place)
-        if watched is not None and (watched.identity, watched.rules) == (identity, rules):
+    async def _read_on(self, rollout: Rollout, watched: _Watched, until: float) -> Samples | Unreadable:
+        """Samples since the last read, after those that only tell where counters stood then."""
+        if watched.evidence.unprimed:
+            before = await self._read(rollout, watched, watched.read_until, self._baseline)
+            if isinstance(before, Unreadable):
+                return before
+            watched.evidence.prime(before.series)
+        window = until - watched.read_until + max(OVERLAP, self._timing.settle)
+        return await self._read(rollout, watched, until, window)
+
+    async def _read(
+        self, rollout: Rollout, watched: _Watched, until: float, window: float
+    ) -> Samples | Unreadable:
+        namespace, agent = rollout.metadata.namespace, rollout.spec.agent
+        return await self._metrics.read(Selection(watched.families, namespace, agent, until, window))
+
+    @property
+    def _baseline(self) -> float:
+        return max(BASELINE, 2 * self._timing.settle)
+
+    # ------------------------------------------------------------------ whose evidence
+    async def _watching(self, rollout: Rollout, attempt: Attempt) -> _Watched | None:
+        """The attempt's evidence by its present rules; taken up or begun when it is another attempt."""
+        walk, rules = walk_of(rollout, attempt), _rules(rollout, attempt)
+        watched = self._watched.get(_place(rollout))
+        if watched is not None and watched.walk == walk:
+            if watched.rules != rules:
+                self._edit(rollout, attempt, watched)
             return watched
         plan = self._plan(rollout)
-        if watched is not None and watched.identity == identity and plan in (watched.plan, None):
-            watched.rules = rules  # the edit was about something else, or cannot be followed
-            return watched
         if plan is None:
             return None
+        try:
+            state = await self._loaded(rollout, walk)
+        except InterlockError as error:
+            log.warning("the evidence checkpoint cannot be read: %s", error, extra=about(rollout))
+            return None
+        watched = self._taken_up(rollout, attempt, plan, state)
+        self._watched[_place(rollout)] = watched
+        return watched
+
+    async def _loaded(self, rollout: Rollout, walk: Walk) -> State | None:
+        """What was written of this walk; after some tries without an answer, nothing."""
+        place = _place(rollout)
+        if self._checkpoints is None or self._unloaded.get(place, 0) >= LOAD_TRIES:
+            return None
+        self._unloaded[place] = self._unloaded.get(place, 0) + 1
+        state = await self._checkpoints.load(rollout, walk)
+        del self._unloaded[place]
+        return state
+
+    def _edit(self, rollout: Rollout, attempt: Attempt, watched: _Watched) -> None:
+        """The spec was edited. Gates that are as they were go on; others begin afresh, within the attempt."""
+        plan = self._plan(rollout)
+        watched.rules = _rules(rollout, attempt)
+        if plan is None or plan == watched.plan:
+            return  # the edit was about something else, or cannot be followed
+        edited = self._taken_up(rollout, attempt, plan, watched.evidence.state())
+        watched.plan, watched.evidence, watched.families = plan, edited.evidence, edited.families
+        watched.read_until, watched.report = edited.read_until, None
+
+    def _taken_up(self, rollout: Rollout, attempt: Attempt, plan: Plan, state: State | None) -> _Watched:
+        """The evidence of `state` if it fits the plan, else that of nothing yet."""
         # not from its first traffic: a pod older than that would lose what its first scrape shows
         since = attempt.walk_started_time.timestamp()
-        families = presets.families((gate.families for gate in plan.gates), derive_warmup=plan.warmup is None)
-        watched = _Watched(identity, rules, plan, AttemptEvidence(plan, since), families, since - BASELINE)
-        self._watched[place] = watched
-        return watched
+        evidence = AttemptEvidence(plan, since)
+        if state is not None:
+            try:
+                evidence = AttemptEvidence.resumed(plan, since, state)
+            except ValueError as error:
+                log.info(
+                    "evidence is replayed: what was kept of it does not fit: %s", error, extra=about(rollout)
+                )
+        return _Watched(
+            walk_of(rollout, attempt),
+            _rules(rollout, attempt),
+            plan,
+            evidence,
+            presets.families((g.families for g in plan.gates), derive_warmup=plan.warmup is None),
+            evidence.now if evidence.now > since else since - self._baseline,
+        )
 
     def _plan(self, rollout: Rollout) -> Plan | None:
         return None if plan_problem(rollout) else plan_of(rollout, self._timing)
@@ -214,15 +301,27 @@ async def keep_reading(
     loop = asyncio.get_running_loop()
     due = loop.time()
     reading: set[tuple[str, str]] = set()
+    saving: set[tuple[str, str]] = set()
 
     async def read(rollout: Rollout) -> None:
         try:
             if await evidence.look(rollout):
                 wake(rollout)
         except Exception:
-            log.exception("reading evidence failed", extra={"fields": {"rollout": rollout.metadata.name}})
+            log.exception("reading evidence failed", extra=about(rollout))
         finally:
             reading.discard(_place(rollout))
+        if _place(rollout) not in saving:  # an API server that does not answer must not keep us from reading
+            saving.add(_place(rollout))
+            group.create_task(save(rollout))
+
+    async def save(rollout: Rollout) -> None:
+        try:
+            await evidence.save(rollout)
+        except Exception:
+            log.exception("writing evidence down failed", extra=about(rollout))
+        finally:
+            saving.discard(_place(rollout))
 
     async with asyncio.TaskGroup() as group:
         while True:
