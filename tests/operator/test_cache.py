@@ -217,6 +217,12 @@ def test_a_child_concerns_its_rollout_and_a_clone_is_no_template() -> None:
     assert routed(rollout(), OTHER, changed=clone) == {("Rollout", "triage")}
 
 
+def test_evidence_that_was_written_down_concerns_nobody() -> None:
+    marks = {"interlock.dev/rollout": "triage", "interlock.dev/evidence": "true"}
+    written = {"kind": "ConfigMap", "metadata": {"name": "e", "namespace": "shop", "labels": marks}}
+    assert routed(rollout(), OTHER, changed=written) == set()
+
+
 def test_a_route_concerns_the_rollout_of_its_name_and_strangers_nobody() -> None:
     route = {"kind": "HTTPRoute", "metadata": {"name": "triage", "namespace": "shop"}}
     assert routed(rollout(), OTHER, changed=route) == {("Rollout", "triage")}
