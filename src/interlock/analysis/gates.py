@@ -114,13 +114,14 @@ class AttemptEvidence:
         """
         now = max(now, self._now)
         series = list(series)
-        mine = [one for one in series if self._concerns(one)]
+        owned = [(one, self._tracks(one.labels)) for one in series if self._is_read(one)]
+        mine = [one for one, tracks in owned if tracks or self._is_age(one)]
         counters = [one for one in mine if one.name in self._families]
         self._warmups.advance(times, mine, now)
         self._timeline = timeline(self._plan, self._since, times, self._warmups.lengths)
         increments = self._counts.advance([one for one in mine if one.name != DURATION_BUCKETS], now)
         self._doubles.advance(counters, now, self._counts.process_start)
-        self._notice(mine, now)
+        self._notice(owned, now)
         outcomes = [outcome for increment in increments for outcome in self._outcomes(increment)]
         for end, together in groupby(outcomes, key=lambda outcome: outcome.end):
             self._walk_grid(math.nextafter(end, -math.inf))
@@ -158,19 +159,21 @@ class AttemptEvidence:
         )
 
     # ------------------------------------------------------------------ what comes in
-    def _concerns(self, one: Series) -> bool:
-        if one.name == PROCESS_START:
-            return any(one.labels.get("pod", "").startswith(side.pod_prefix) for _, side in self._sides)
-        read = one.name in self._families or one.name == DURATION_BUCKETS
-        return read and bool(self._tracks(one.labels))
+    def _is_read(self, one: Series) -> bool:
+        return one.name in self._families or one.name in (DURATION_BUCKETS, PROCESS_START)
 
-    def _notice(self, series: Iterable[Series], now: float) -> None:
+    def _is_age(self, one: Series) -> bool:
+        """Whether it tells how old a process of either version is; it need not carry the version's label."""
+        pod = one.labels.get("pod", "")
+        return one.name == PROCESS_START and any(pod.startswith(side.pod_prefix) for _, side in self._sides)
+
+    def _notice(self, series: Iterable[tuple[Series, list[Track]]], now: float) -> None:
         """Remember when each version was last heard of, and which verifiers are at work."""
-        for one in series:
-            mode, newest = _mode(one.labels.get("mode")), one.newest(now)
+        for one, tracks in series:
+            mode, newest = _mode(one.labels.get("mode")), one.newest(now) if tracks else None
             if mode is None or newest is None:
                 continue
-            for track in self._tracks(one.labels):
+            for track in tracks:
                 key = (track, mode, one.name)
                 self._newest[key] = max(newest[0], self._newest.get(key, -math.inf))
             if mode is Mode.LIVE and "verifier" in one.labels and self._verifier is None:
@@ -361,7 +364,8 @@ class AttemptEvidence:
 
     def prime(self, series: Iterable[Series]) -> None:
         """Find the missing baselines in samples of some scrapes up to `now`."""
-        mine = [one for one in series if self._concerns(one) and one.name != DURATION_BUCKETS]
+        read = [one for one in series if self._is_read(one) and one.name != DURATION_BUCKETS]
+        mine = [one for one in read if self._tracks(one.labels) or self._is_age(one)]
         self._counts.prime(mine, self._now)
         self._unprimed = frozenset()
 
