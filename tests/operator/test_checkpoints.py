@@ -308,6 +308,20 @@ async def test_what_is_not_this_attempts_own_writing_is_passed_over(
     assert other.report(found) == world.operator.evidence.report(found), "replayed instead"
 
 
+async def test_a_forged_one_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    """Anybody may write a ConfigMap of that name, owner and sum included; the label is refused to them."""
+    world = await canary()
+    found = await pass_by(world, 120)
+    manifest = copy.deepcopy(await stored(world))
+    del manifest["metadata"]["labels"]["interlock.dev/evidence"]
+    await world.objects.replace(manifest)
+    other = restarted(world)
+    with caplog.at_level(logging.INFO):
+        await other.look(found)
+    assert any("lacks the label" in line for line in caplog.messages), caplog.messages
+    assert other.report(found) == world.operator.evidence.report(found), "replayed instead"
+
+
 async def test_one_that_cannot_be_read_is_waited_for_but_not_for_ever() -> None:
     world = await canary()
     found = await pass_by(world, 60)

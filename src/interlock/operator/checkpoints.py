@@ -83,8 +83,10 @@ def read(rollout: Rollout, walk: Walk, manifest: Manifest) -> State | str:
     """The state in a checkpoint, or why it is none for this walk."""
     data = manifest.get("data") or {}
     text = data.get(KEY, "")
-    if not is_owned(rollout, manifest):
-        return "it is not this Rollout's"
+    marks = manifest["metadata"].get("labels") or {}
+    # name, owner and sum are anybody's to write: an admission policy keeps the label for the operator
+    if marks.get(labels.EVIDENCE) != "true" or not is_owned(rollout, manifest):
+        return "it is not this Rollout's, or lacks the label that only the operator can set"
     if data.get("format") != FORMAT:
         return f"it has format {data.get('format')}, not {FORMAT}"
     if (data.get("rollout"), data.get("attempt"), data.get("walk")) != (
