@@ -179,9 +179,7 @@ class Story:
         async def alone() -> bool:
             kinds = ("Deployment", "Service", "ConfigMap")
             left = [(await self.all(kind)) for kind in kinds]
-            ours = [
-                m for found in left for m in found if labels.ROLLOUT in (m["metadata"].get("labels") or {})
-            ]
+            ours = [m for found in left for m in found if made_to_serve(m)]
             return {m["metadata"]["name"] for m in ours} == {await self.stable()}
 
         await until(alone, PATIENCE, f"all but {version} to be gone")
@@ -299,6 +297,12 @@ class Story:
 def _stage(seen: Seen) -> Stage | None:
     attempt = Rollout.read(seen.manifest).status.attempt
     return attempt.stage if attempt else None
+
+
+def made_to_serve(manifest: Manifest) -> bool:
+    """Did the operator make it for a version, not to remember something?"""
+    marks = manifest["metadata"].get("labels") or {}
+    return labels.ROLLOUT in marks and labels.EVIDENCE not in marks
 
 
 def condition(found: Rollout, kind: str) -> tuple[str, str, str]:
