@@ -68,7 +68,9 @@ class _Recorder(httpx.AsyncBaseTransport):
         else:
             what = f"{reply.status_code} {content[:200].decode(errors='replace')}"
             self._failures.append(Failure(begun, time.time(), what))
-        return httpx.Response(reply.status_code, headers=reply.headers, content=content)
+        # What was read is no longer compressed, as some gateways do it by themselves.
+        kept = [(key, value) for key, value in reply.headers.multi_items() if key != "content-encoding"]
+        return httpx.Response(reply.status_code, headers=kept, content=content)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
