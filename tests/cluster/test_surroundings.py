@@ -14,7 +14,7 @@ from interlock.model.rollout import Rollout
 from tests.cluster import objects
 from tests.cluster.api import GATEWAY, INTERLOCK, Manifest, core, grouped
 from tests.cluster.conftest import NewStory
-from tests.cluster.story import Story, Wanted, clock_runs, condition, healthy, measured, phase
+from tests.cluster.story import Story, Wanted, clock_runs, condition, healthy, made_to_serve, measured, phase
 from tests.cluster.waiting import until
 from tests.scenarios.rules import backends
 
@@ -237,15 +237,15 @@ async def test_28_an_attempt_is_not_inherited(story: Story) -> None:
 
 # ------------------------------------------------------------------ --cascade=orphan
 async def children(story: Story) -> dict[str, tuple[str, list[str]]]:
-    """Uid, and uids of the owners, of every object that was made for the Rollout."""
+    """Uid, and uids of the owners, of every object that was made to serve a version."""
     found = [m for kind in CHILDREN for m in await story.all(kind)]
-    made = [m for m in found if "interlock.dev/rollout" in (m["metadata"].get("labels") or {})]
     return {
         f"{m['kind']}/{m['metadata']['name']}": (
             m["metadata"]["uid"],
             [owner["uid"] for owner in m["metadata"].get("ownerReferences") or []],
         )
-        for m in made
+        for m in found
+        if made_to_serve(m)
     }
 
 
