@@ -23,7 +23,7 @@ def plan_gate(spec: GateSpec, since: float = -math.inf) -> Gate:
     elif spec.limit:
         test = Limit(float(spec.limit.max_percent) / 100)
     elif spec.alert:
-        test = Alert(dict(spec.alert.match_labels))
+        test = Alert(dict(sorted(spec.alert.match_labels.items())))
     else:
         test = Events(spec.events.max if spec.events else 0)
     metric = spec.metric or ""
