@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -358,6 +358,39 @@ async def test_orphans_serve_on_where_no_release_tells_what_they_are() -> None:
     await unwritten(world)
     assert watched.gone == []
     assert await world.weights() == [100]
+
+
+async def taken_up(crash: tuple[int, Literal["before", "after"]] | None) -> World:
+    """v1 was orphaned with a canary of v2, which did harm; the operator dies at one write of what follows."""
+    world = await trying("v2", "Canary", strategy=CANARY_FIRST)
+    world.behaviour["v2"] = HARMFUL
+    await world.until(phase("Reverted"))
+    watched = Watched(world)
+    await deleted(world, "orphan")
+    world.faults.writes.clear()
+    world.faults.crash = crash
+    await created_again(world, "v1", strategy=CANARY_FIRST)
+    await world.until(healthy("v1"))
+    status = (await world.rollout()).status
+    assert status.attempt is None
+    assert [q.version for q in status.quarantine] == ["v2"]
+    assert watched.splits in ([[100]], [[100, 0], [100]])
+    assert "HTTPRoute triage" not in watched.gone
+    assert len(await world.releases()) == 2
+    return world
+
+
+async def test_an_operator_that_dies_while_it_adopts_goes_on_where_it_was() -> None:
+    undisturbed = await taken_up(None)
+    uid = (await undisturbed.rollout()).metadata.uid
+    kinds = sorted(m["kind"] for m in await owned(undisturbed, uid))
+    writes = len(undisturbed.faults.writes)
+    assert writes >= 5, "status, route and three children"
+    for number in range(1, writes + 1):
+        for moment in ("before", "after"):
+            world = await taken_up((number, moment))
+            uid = (await world.rollout()).metadata.uid
+            assert sorted(m["kind"] for m in await owned(world, uid)) == kinds, (number, moment)
 
 
 # ------------------------------------------------------------------ 200 Releases
