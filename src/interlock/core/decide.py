@@ -19,7 +19,7 @@ from interlock.core.route import desired_route, is_applied, is_closed
 from interlock.core.steps import Transition, next_transition
 from interlock.model.release import Stage
 from interlock.model.rolloutstatus import Attempt, RolloutStatus, TrafficStatus
-from interlock.reasons import Reason
+from interlock.reasons import UNDESIRED, Reason
 
 IDLE_POLL = timedelta(seconds=5)
 NAME_POLL = timedelta(seconds=10)
@@ -38,8 +38,16 @@ class Decision:
 
     @property
     def reverts(self) -> bool:
-        """Takes traffic off the candidate: written to the route even when the status write fails."""
+        """Takes traffic off the candidate."""
         return self.move is not None and self.move.stage is Stage.REVERTING
+
+    @property
+    def cannot_wait(self) -> bool:
+        """Takes it off for harm or trouble: written to the route even when the status write fails.
+
+        A wish can wait: its route at 0 without a record would be read as harm, and quarantine good content.
+        """
+        return self.move is not None and self.reverts and self.move.cause in UNDESIRED
 
 
 def decide(seen: Observation, now: datetime) -> Decision:

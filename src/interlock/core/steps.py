@@ -75,10 +75,13 @@ def what_happens(seen: Observation, now: datetime) -> Transition | Held | None:
 
 
 def _would_strand(seen: Observation, place: Place) -> bool:
-    """Would taking the candidate's live traffic away send it to a version without a ready endpoint?"""
-    split = seen.rollout.status.traffic
+    """Would taking the candidate's live traffic away send it to a version without a ready endpoint? Not where
+    the route has it at 0 already: held, its share would be given back to it."""
+    split, tested = seen.rollout.status.traffic, seen.rollout.status.candidate
     serves = split is not None and split.candidate_percent > 0
-    return place in (Place.RUNNING, Place.SOAKING) and serves and not waits.stable_can_serve(seen)
+    gone = seen.route is not None and tested is not None and seen.route.weights.get(tested.workload) == 0
+    stands = place in (Place.RUNNING, Place.SOAKING) and serves and not gone
+    return stands and not waits.stable_can_serve(seen)
 
 
 def _transition(seen: Observation, move: Move, message: str) -> Transition:

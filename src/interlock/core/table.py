@@ -35,12 +35,12 @@ class Event(StrEnum):
     GATE_FAILS = "a gate fails"
     ALL_GATES_TOGETHER = "no gate fails alone, all together say harm"
     CONTENT_CHANGED = "the candidate's content is not what was tested"
-    ROUTE_AT_ZERO = "the route lists the candidate with weight 0"
     CANDIDATE_GONE = "the candidate AgentVersion is gone or another object"
     NOT_AVAILABLE = "the candidate is not Available within progressDeadlineSeconds"
     STEP_OVERDUE = "the step takes longer than stepDeadlineSeconds"
     STARVED = "stable has tasks, the candidate none, for revertAfterSeconds"
     BLIND = "nothing is known of the candidate for revertAfterSeconds"
+    ROUTE_AT_ZERO = "the route lists the candidate with weight 0"
     STABLE_WANTED = "spec.versionRef names the stable version again"
     TRAFFIC_STOPPED = "the gateway has accepted weight 0"
     GATES_EDITED = "spec.analysis changes what a gate asks"
@@ -123,7 +123,6 @@ ANSWERS: Mapping[Event, Mapping[Place, Answer]] = {
     Event.CONTENT_CHANGED: _turns_back(
         Cause.CONTENT_CHANGED, PREPARING_FIRST=_given_up(Cause.CONTENT_CHANGED)
     ),
-    Event.ROUTE_AT_ZERO: _turns_back(Cause.ROUTE_AT_ZERO, PREPARING=_NO_TRAFFIC),
     Event.CANDIDATE_GONE: _turns_back(Cause.CANDIDATE_GONE, PREPARING_FIRST=_given_up(Cause.CANDIDATE_GONE)),
     Event.NOT_AVAILABLE: _turns_back(
         Cause.PROGRESS_DEADLINE, PREPARING_FIRST=Pass("Stalled/FirstVersionFailing; it serves once Available")
@@ -133,6 +132,7 @@ ANSWERS: Mapping[Event, Mapping[Place, Answer]] = {
     ),
     Event.STARVED: _turns_back(Cause.STARVED, PREPARING=_NO_TRAFFIC),
     Event.BLIND: _turns_back(Cause.BLIND, PREPARING=_NO_TRAFFIC),
+    Event.ROUTE_AT_ZERO: _turns_back(Cause.ROUTE_AT_ZERO, PREPARING=_NO_TRAFFIC),
     Event.STABLE_WANTED: _turns_back(Cause.ROLLED_BACK),
     Event.TRAFFIC_STOPPED: _only(
         Pass("nothing is being taken off"), REVERTING=Move(Stage.DONE, Cause.TRAFFIC_STOPPED)

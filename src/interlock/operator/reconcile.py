@@ -105,14 +105,14 @@ class Reconciler:
         if before == wanted:
             return
         try:
-            if decision.reverts:
+            if decision.cannot_wait:
                 await _within(REVERT_PATIENCE, self._write_status(manifest, wanted))
             else:
                 await self._write_status(manifest, wanted)
         except Conflict:
             raise
         except InterlockError:
-            if decision.reverts:
+            if decision.cannot_wait:
                 log.exception("status refused while reverting", extra=about(seen.rollout))
                 routes = tuple(e for e in decision.effects if isinstance(e, WriteRoute))
                 await self._perform(seen, routes, started)
