@@ -332,6 +332,24 @@ async def test_an_orphaned_canary_ends_without_a_lost_request_and_starts_over() 
     assert kinds == ["ConfigMap", "Deployment", "HTTPRoute", "Service"]
 
 
+async def test_an_orphan_lives_on_from_its_own_document_when_its_version_was_pruned() -> None:
+    world = await served(strategy=CANARY_FIRST)
+    stable = (await world.rollout()).status.stable
+    assert stable is not None
+    watched = Watched(world)
+    await deleted(world, "orphan")
+    await remove(world, agent_version("v1"))
+    await world.apply(agent_version("v2"))
+    await created_again(world, "v2", strategy=CANARY_FIRST)
+    await world.until(candidate_percent(20))
+    assert watched.splits == [[100], [80, 20]]
+    after = (await world.rollout()).status.stable
+    assert after is not None
+    assert (after.uid, after.workload) == (stable.uid, stable.workload)
+    await world.until(healthy("v2"))
+    assert world.lost == 0
+
+
 async def test_orphans_of_a_version_that_is_not_wanted_are_never_deleted() -> None:
     world = await trying("v2", "Canary", strategy=CANARY_FIRST)
     candidate = (await world.rollout()).status.candidate
