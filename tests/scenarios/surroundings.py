@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from interlock.adapters.memory import MemoryMetrics, MemoryObjects
 from interlock.core import labels
+from interlock.model.base import format_time
 from tests.scenarios.rules import backends
+from tests.scenarios.script import Script
 
 Manifest = dict[str, Any]
 NAMESPACE = "shop"
@@ -45,6 +47,8 @@ class Behaviour:
     ready: bool = True
     success_in_shadow: float | None = None
     """With stubbed tools; None: as live."""
+    room: int | None = None
+    """More of its pods than these find no node; None: all find one."""
 
 
 @dataclass
@@ -85,6 +89,13 @@ class Surroundings:
         self.mirrored: dict[str, int] = defaultdict(int)
         self.lost = 0
         """Live requests that met no ready pod."""
+        self.gateway_refuses = ""
+        """Why the controller does not accept routes; empty when it does."""
+        self.garbled: tuple[str, float] | None = None
+        """A version whose counters are scraped as this value (NaN, infinite)."""
+        self.alerts: dict[str, dict[str, str]] = {}
+        """Labels of the alerts that fire, by name."""
+        self._coming: list[tuple[float, str, dict[str, Any]]] = []
         self._programmed: Manifest | None = None
         self._births: dict[str, int] = defaultdict(int)
 
@@ -92,6 +103,21 @@ class Surroundings:
         """kubectl apply."""
         for manifest in manifests:
             await self.objects.apply(manifest)
+
+    async def delete(self, kind: str, name: str, *, orphan: bool = False) -> None:
+        """kubectl delete: what it owns goes with it, or (`orphan`) is let go."""
+        manifest = await self.objects.get(kind, NAMESPACE, name)
+        assert manifest is not None, f"{kind} {name} does not exist"
+        uid = manifest["metadata"]["uid"]
+        for owned in [m for m in self.objects._objects.values() if _owned_by(m, uid)]:
+            meta = owned["metadata"]
+            if orphan:
+                freed = {key: value for key, value in meta.items() if key != "ownerReferences"}
+                await self.objects.replace({**owned, "metadata": freed})
+        await self.objects.delete(kind, NAMESPACE, name, uid)
+        for owned in [m for m in self.objects._objects.values() if _owned_by(m, uid)]:
+            meta = owned["metadata"]
+            await self.objects.delete(owned["kind"], NAMESPACE, meta["name"], meta["uid"])
 
     def _stored(self, kind: str) -> list[Manifest]:
         """Objects as they lie in the store: to be read only."""
@@ -134,15 +160,24 @@ class Surroundings:
         meta, wanted = deployment["metadata"], deployment["spec"]["replicas"]
         pods = [pod for pod in self.pods.values() if pod.workload == meta["name"]]
         up = sum(self._behaviour(pod).ready for pod in pods)
+        room = self._behaviour(pods[0]).room if pods else None
+        up = up if room is None else min(up, room)
         status = {
             "observedGeneration": meta["generation"],
             "replicas": wanted,
             "updatedReplicas": wanted,
             "availableReplicas": up,
+            "conditions": [self._availability(deployment, available=up >= wanted)],
         }
         if deployment.get("status") != status:
             await self.objects.replace_status({**deployment, "status": status})
         return up
+
+    def _availability(self, deployment: Manifest, *, available: bool) -> Manifest:
+        old = ((deployment.get("status") or {}).get("conditions") or [{}])[0]
+        word = str(available)
+        since = old["lastTransitionTime"] if old.get("status") == word else format_time(self.now)
+        return {"type": "Available", "status": word, "lastTransitionTime": since}
 
     async def _endpoints(self, service: Manifest, ready: dict[str, int]) -> None:
         meta = service["metadata"]
@@ -188,23 +223,41 @@ class Surroundings:
         """Accept every route at its current generation, while the controller is up, and program it."""
         if not self.gateway_up:
             return
-        self._programmed = None
+        if not self.gateway_refuses:
+            self._programmed = None
         for route in self._stored("HTTPRoute"):
             generation = route["metadata"]["generation"]
             conditions = [
                 {"type": kind, "status": "True", "reason": kind, "observedGeneration": generation}
                 for kind in ("Accepted", "ResolvedRefs")
             ]
+            if self.gateway_refuses:
+                conditions[0] |= {"status": "False", "reason": "Refused", "message": self.gateway_refuses}
             parents = [
                 {"parentRef": ref, "controllerName": "example.com/gateway", "conditions": conditions}
                 for ref in route["spec"]["parentRefs"]
             ]
             if (route.get("status") or {}).get("parents") != parents:
                 await self.objects.replace_status({**route, "status": {"parents": parents}})
-            if labels.ROLLOUT in (route["metadata"].get("labels") or {}):
+            if labels.ROLLOUT in (route["metadata"].get("labels") or {}) and not self.gateway_refuses:
                 self._programmed = route
 
     # ------------------------------------------------------------------ agents
+    def play(self, script: Script) -> None:
+        """Agents do from now on as the script says; a newer script changes what it names."""
+        if script.rate is not None:
+            self.rate = script.rate
+        begin = self.now.timestamp()
+        self._coming += [(begin + after, who, changes) for after, who, changes in script.parts()]
+        self.act()
+
+    def act(self) -> None:
+        """What of the scripts is due happens."""
+        due = [part for part in self._coming if part[0] <= self.now.timestamp()]
+        self._coming = [part for part in self._coming if part not in due]
+        for _, who, changes in sorted(due, key=lambda part: part[0]):
+            self.behaviour[who] = replace(self.behaviour[who], **changes)
+
     def work(self, seconds: float) -> None:
         """Requests of `seconds`, split as the gateway was last told."""
         if self._programmed is None:
@@ -264,6 +317,7 @@ class Surroundings:
         if not self.scraping:
             return
         for pod in self.pods.values():
+            garbled = self.garbled[1] if self.garbled and self.garbled[0] == pod.version else None
             target = {
                 "namespace": NAMESPACE,
                 "agent": "triage",
@@ -274,9 +328,16 @@ class Surroundings:
                 "job": "agents",
             }
             samples = [
-                ({"__name__": family, **target, **dict(marks)}, value)
+                ({"__name__": family, **target, **dict(marks)}, value if garbled is None else garbled)
                 for (family, marks), value in pod.counters.items()
             ]
             samples.append(({"__name__": "ai_agent_conversations_active", **target}, pod.conversations))
             samples.append(({"__name__": "process_start_time_seconds", **target}, pod.started))
             self.metrics.scrape(self.now.timestamp(), samples)
+        for name, marks in self.alerts.items():
+            whose = {"namespace": NAMESPACE, "agent": "triage", "alertname": name, "alertstate": "firing"}
+            self.metrics.scrape(self.now.timestamp(), [({"__name__": "ALERTS", **whose, **marks}, 1.0)])
+
+
+def _owned_by(manifest: Manifest, uid: str) -> bool:
+    return any(owner["uid"] == uid for owner in manifest["metadata"].get("ownerReferences") or [])

@@ -120,6 +120,7 @@ class World(Surroundings):
         step = stride or self.settings.tick
         while self.now < end:
             self.now += timedelta(seconds=step)
+            self.act()
             self.work(step)
             self.scrape()
             for process in self.processes:
