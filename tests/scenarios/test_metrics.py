@@ -1,95 +1,21 @@
-"""Stories 21 to 25: what the metrics say, and what is concluded when they say nothing."""
+"""Stories 24 and 25: what is counted, and counted exactly; 13: weight 0 in the very pass that sees harm."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
 from interlock.analysis.gates import EvidenceReport
-from interlock.model.rollout import Rollout
-from tests.scenarios.given import HARMFUL, candidate_percent, candidate_workload, healthy, trying
-from tests.scenarios.objects import CANARY, CRITICAL, FULL, VIOLATIONS
+from tests.scenarios.given import (
+    HARMFUL,
+    candidate_percent,
+    candidate_workload,
+    healthy,
+    phase,
+    served,
+    trying,
+)
+from tests.scenarios.objects import CANARY, CRITICAL, FULL, VIOLATIONS, agent_version
 from tests.scenarios.world import NAMESPACE, Behaviour, World
-
-ANSWERS = [
-    ("Shadow", "connection refused"),
-    ("Canary", "the answer holds no matrix"),
-    ("Full", "may be partial"),
-]
-
-
-def step(number: str) -> Any:
-    """It is at this step, neither advanced nor taken back."""
-
-    def wanted(found: Rollout) -> bool:
-        attempt = found.status.attempt
-        return found.status.step == number and attempt is not None and attempt.outcome is None
-
-    return wanted
-
-
-# ------------------------------------------------------------------ 21, 22
-@pytest.mark.parametrize(("at", "answer"), ANSWERS)
-async def test_21_metrics_that_cannot_be_read_hold_and_continue(at: str, answer: str) -> None:
-    world = await trying("v2", at)
-    await world.run(10)
-    now = (await world.rollout()).status.step
-    world.metrics.broken = answer
-    await world.holds(step(str(now)), seconds=300)
-    assert (await world.condition("MetricsAvailable"))[:2] == ("False", "MetricsUnavailable")
-    status, reason, message = await world.condition("Ready")
-    assert (status, reason) == ("False", "MetricsUnavailable")
-    assert answer in message
-    world.metrics.broken = None
-    await world.until(healthy("v2"))
-    assert world.lost == 0
-
-
-async def test_21_never_promoted_on_silence() -> None:
-    world = await trying("v2", "Full")
-    world.metrics.broken = "connection refused"
-    await world.holds(step("3/3"), seconds=1800, stride=15)
-
-
-async def test_21_what_happened_in_the_meantime_counts_afterwards() -> None:
-    world = await trying("v2", "Canary")
-    world.metrics.broken = "connection refused"
-    world.behaviour["v2"] = HARMFUL
-    await world.run(120)
-    assert candidate_percent(20)(await world.rollout())
-    world.behaviour["v2"] = Behaviour()
-    world.metrics.broken = None
-    await world.until(candidate_percent(0), limit=10)
-
-
-async def test_21_scrapes_that_stop_hold() -> None:
-    world = await trying("v2", "Canary")
-    await world.run(20)
-    world.scraping = False
-    await world.holds(step("2/3"), seconds=600, stride=15)
-    assert (await world.condition("MetricsAvailable"))[:2] == ("False", "MetricsUnavailable")
-    world.scraping = True
-    await world.until(healthy("v2"))
-
-
-# ------------------------------------------------------------------ 23
-async def test_23_no_traffic_at_all_waits_for_ever() -> None:
-    world = await trying("v2", "Canary")
-    world.rate = 0
-    await world.holds(step("2/3"), seconds=1800, stride=15)
-    world.rate = 4
-    await world.until(healthy("v2"))
-
-
-async def test_23_a_candidate_that_gets_nothing_while_stable_does_is_held() -> None:
-    world = await trying("v2", "Canary")
-    world.gateway_skips.add("v2")
-    await world.holds(step("2/3"), seconds=1800, stride=15)
-    assert not (await world.rollout()).status.quarantine
-    world.gateway_skips.clear()
-    await world.until(healthy("v2"))
-
 
 # ------------------------------------------------------------------ 24
 STRANGERS = [
@@ -214,3 +140,21 @@ async def test_25_a_violation_just_after_a_restart_takes_it_back() -> None:
         world.restart_container(pod.name)
     world.behaviour["v2"] = Behaviour(critical_at=world.served[workload] + 1)
     await world.until(candidate_percent(0), limit=30)
+
+
+# ------------------------------------------------------------------ 13
+async def test_13_weight_0_is_written_in_the_pass_that_sees_the_evidence() -> None:
+    world = await served(strategy={"steps": [CANARY, FULL]})
+    world.behaviour["v3"] = HARMFUL
+    await world.apply(agent_version("v3"))
+    await world.serve_version("v3")
+    await world.until(phase("Canary"))
+    while True:
+        await world.run(5)  # ends with a pass over what was scraped in it
+        report = world.operator.evidence.report(await world.rollout())
+        route = await world.objects.get("HTTPRoute", "shop", "triage")
+        assert route is not None
+        weights = [b["weight"] for b in route["spec"]["rules"][0]["backendRefs"]]
+        if weights[0] == 100:
+            break
+        assert report is None or not getattr(report, "reverts", False), "one pass was too late"
