@@ -31,7 +31,7 @@ async def test_a_new_rollout_has_nothing_to_remember() -> None:
     world = World()
     await world.apply(rollout())
     found = await seen(world)
-    assert (found.memory, found.baseline, found.earlier_releases) == (None, None, False)
+    assert (found.memory, found.baseline) == (None, None)
 
 
 async def test_a_rollout_that_is_created_again_remembers_and_its_stable_version_is_read() -> None:

@@ -137,8 +137,6 @@ class Observation:
     route: RouteState | None = None
     recorded_seq: int = 0
     """The last transition of the current attempt that its Release holds; 0 without a Release."""
-    earlier_releases: bool = False
-    """Releases that carry the Rollout's name exist (from an earlier life of it, if status is empty)."""
     memory: Memory | None = None
     """What they remember; None without Releases."""
     surplus: tuple[Manifest, ...] = ()

@@ -104,7 +104,6 @@ class Observer:
             workloads=self._workloads(rollout, _known(rollout, memory)),
             route=traffic.read_route(route) if route else None,
             recorded_seq=self._recorded(rollout),
-            earlier_releases=bool(self._cache.labelled("Release", meta.namespace, labels.ROLLOUT, meta.name)),
             memory=memory,
             surplus=remembered.surplus,
             baseline=baseline,
