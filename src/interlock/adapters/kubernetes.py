@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import hdrs
+from pydantic_core import from_json
 
 from interlock.core.labels import FIELD_MANAGER
 from interlock.errors import Conflict, SpecError, TransientError
@@ -204,10 +205,18 @@ class KubernetesObjects:
 
 
 def _parsed(answer: bytes, what: str) -> Manifest:
+    """Equal strings become one: objects are kept by the thousand, and most of their words are the same.
+
+    That parser gives up at a depth that an AgentVersion may have; the slower one does not.
+    """
+    found: Manifest
     try:
-        found: Manifest = json.loads(answer)
-    except ValueError as error:
-        raise TransientError(f"{what}: the answer is not JSON: is this the API server?") from error
+        found = from_json(answer, cache_strings="all")
+    except ValueError:
+        try:
+            found = json.loads(answer)
+        except ValueError as error:
+            raise TransientError(f"{what}: the answer is not JSON: is this the API server?") from error
     return found
 
 
