@@ -28,6 +28,10 @@ class Behaviour:
     success: float = 0.95
     violation: float = 0.0
     critical: bool = False
+    shadow_success: float | None = None
+    """Of mirrored requests, where that differs: tools are stubbed there."""
+    reached: bool = True
+    """Requests get to it; else they are lost on the way, and it has no task."""
 
 
 @dataclass
@@ -153,7 +157,10 @@ class Agents:
             return False
         pod = self._random.choice(pods)
         behaviour = self.behaviour[namespace, pod.version]
-        ok = self._random.random() < behaviour.success
+        if not behaviour.reached:
+            return False
+        chance = behaviour.shadow_success if pod.mode == "shadow" else None
+        ok = self._random.random() < (behaviour.success if chance is None else chance)
         pod.count("ai_agent_tasks_started_total")
         pod.count("ai_agent_tasks_total", outcome="success" if ok else "failure")
         pod.count("ai_agent_tasks_verified_total", result="pass" if ok else "fail", verifier="postcondition")
@@ -163,6 +170,15 @@ class Agents:
             behaviour.critical = False
             pod.count("ai_agent_policy_violations_total", rule="payment", severity="critical")
         return True
+
+    def burst(self, namespace: str, workload: str, tasks: int, *, critical: bool = False) -> None:
+        """Each pod of a workload has so many good tasks at once: one scrape shows them all."""
+        for pod in self.of(namespace, workload):
+            pod.count("ai_agent_tasks_started_total", tasks)
+            pod.count("ai_agent_tasks_total", tasks, outcome="success")
+            pod.count("ai_agent_tasks_verified_total", tasks, result="pass", verifier="postcondition")
+            if critical:
+                pod.count("ai_agent_policy_violations_total", rule="payment", severity="critical")
 
     # ------------------------------------------------------------------ exporter
     async def answer(self, _: web.Request) -> web.Response:

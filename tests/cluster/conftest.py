@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 
 import pytest
 
 from dev.cluster import Cluster
-from tests.cluster.api import core
+from tests.cluster.chorus import TALE, Chorus
 from tests.cluster.landscape import Landscape
+from tests.cluster.namespaces import begun, ended
 from tests.cluster.operator import Operator
 from tests.cluster.story import Story
 
@@ -43,7 +42,7 @@ async def new_story(landscape: Landscape, request: pytest.FixtureRequest) -> Asy
     stories: list[Story] = []
 
     async def create() -> Story:
-        stories.append(await _begun(landscape))
+        stories.append(await begun(landscape))
         return stories[-1]
 
     yield create
@@ -55,34 +54,24 @@ async def new_story(landscape: Landscape, request: pytest.FixtureRequest) -> Asy
             else:
                 landscape.witness.judge(story.namespace)
     finally:
-        await asyncio.gather(*(_ended(landscape, story) for story in stories))
-
-
-@contextlib.asynccontextmanager
-async def namespace_of(landscape: Landscape) -> AsyncIterator[Story]:
-    """A story within a test of many; its namespace goes with it."""
-    story = await _begun(landscape)
-    try:
-        yield story
-    finally:
-        await _ended(landscape, story)
-
-
-async def _begun(landscape: Landscape) -> Story:
-    name = f"story-{secrets.token_hex(4)}"
-    await landscape.api.post(core("", "namespaces"), {"metadata": {"name": name}})
-    return Story(landscape, name)
-
-
-async def _ended(landscape: Landscape, story: Story) -> None:
-    story.traffic(0)
-    await landscape.api.delete(core("", "namespaces", story.namespace))
+        await asyncio.gather(*(ended(landscape, story) for story in stories))
 
 
 @pytest.fixture
 async def story(new_story: NewStory, operator: Operator) -> Story:
     """One namespace, looked after by the operator."""
     return await new_story()
+
+
+@pytest.fixture(scope="module")
+async def chorus(landscape: Landscape, request: pytest.FixtureRequest) -> AsyncIterator[Chorus]:
+    """The stories of the module that are told together, as far as they were chosen."""
+    await landscape.operate()
+    chosen = (item for item in request.session.items if isinstance(item, pytest.Function))
+    tests = [item.function for item in chosen if item.module is request.module]
+    singers = Chorus(landscape, [getattr(test, TALE) for test in tests if hasattr(test, TALE)])
+    yield singers
+    await singers.silence()
 
 
 @pytest.hookimpl(wrapper=True)

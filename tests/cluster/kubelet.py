@@ -26,14 +26,24 @@ class Kubelet:
         self._agents = agents
         self._addresses = itertools.count(1)
         self._held: set[tuple[str, str]] = set()
+        self._failing: set[tuple[str, str]] = set()
 
     def hold(self, namespace: str, version: str) -> None:
-        """Pods of that version never become Ready."""
+        """Pods of that version do not become Ready from now on."""
         self._held.add((namespace, version))
+
+    async def fail(self, namespace: str, version: str) -> None:
+        """Its pods are not Ready any more, those that come included."""
+        self._failing.add((namespace, version))
+        await self._look_again(namespace)
 
     async def release(self, namespace: str, version: str) -> None:
         """They may become Ready now."""
         self._held.discard((namespace, version))
+        self._failing.discard((namespace, version))
+        await self._look_again(namespace)
+
+    async def _look_again(self, namespace: str) -> None:
         for pod in await self._api.items(core(namespace, "pods"), labelSelector=labels.WORKLOAD):
             await self._heard("MODIFIED", pod)
 
@@ -93,12 +103,16 @@ class Kubelet:
 
     async def _run(self, pod: Manifest, place: str) -> None:
         marks = pod["metadata"]["labels"]
-        ready = (pod["metadata"]["namespace"], marks[labels.AGENT_VERSION]) not in self._held
+        namespace, version = pod["metadata"]["namespace"], marks[labels.AGENT_VERSION]
         status = pod.get("status") or {}
         known = {c["type"]: c["status"] for c in status.get("conditions") or []}
+        waits = known.get("Ready") != "True" and (namespace, version) in self._held
+        ready = not waits and (namespace, version) not in self._failing
+        if ready:
+            self._agents.born(pod)  # before anybody hears of it, and sends requests
+        else:
+            self._agents.died(namespace, pod["metadata"]["name"])
         if known.get("Ready") == ("True" if ready else "False"):
-            if ready:
-                self._agents.born(pod)
             return
         address = status.get("podIP") or _address(next(self._addresses))
         await self._api.patch(f"{place}/status", {"status": _running(pod, address, ready)})

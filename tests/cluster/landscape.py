@@ -87,7 +87,7 @@ class Landscape:
         return self._current
 
     def another(self, *arguments: str, module: str = "interlock.operator") -> Operator:
-        """A process that is not started yet; at most one may run at a time."""
+        """A process that is not started yet. The ordinary one should rest, unless two are the point."""
         self._operators += 1
         log = self.folder / f"operator-{self._operators}.log"
         address = f"http://127.0.0.1:{self._relay_port}"

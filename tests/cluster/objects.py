@@ -14,13 +14,17 @@ FULL = {"name": "full", "full": {"soakSeconds": 2, "holdoutPercent": 10}, "minTa
 HELD = {"name": "canary", "canary": {"percent": 50}, "minDurationSeconds": 3600}
 """A canary that lasts as long as the story."""
 
+CANARY_FIRST = {"steps": [HELD, FULL]}
+QUICK = {"steps": [{**CANARY, "minDurationSeconds": 1}, {**FULL, "full": {"soakSeconds": 1}}]}
+
 SUCCESS = {"name": "success", "metric": "verified-success-rate", "compare": {"worseByPoints": "0"}}
 VIOLATIONS = {"name": "violations", "metric": "policy-violation-rate", "limit": {"maxPercent": "5"}}
 CRITICAL = {"name": "critical", "metric": "critical-policy-violations", "events": {"max": 0}}
 
 
-def agent_version(name: str) -> Manifest:
-    """An AgentVersion whose content differs by its name."""
+def agent_version(name: str, *, content: str = "", **changes: Any) -> Manifest:
+    """An AgentVersion; its content differs by its name, where no other is given."""
+    prompts = [{"name": "system", "role": "System", "template": f"You are {content or name}."}]
     return {
         "apiVersion": "interlock.dev/v1alpha1",
         "kind": "AgentVersion",
@@ -28,17 +32,18 @@ def agent_version(name: str) -> Manifest:
         "spec": {
             "agent": NAME,
             "version": name,
-            "prompts": [{"name": "system", "role": "System", "template": f"You are {name}."}],
+            "prompts": prompts,
             "parameters": {"temperature": 0.2},
-        },
+        }
+        | changes,
     }
 
 
-def template() -> Manifest:
+def template(image: str = "example.com/agent:1", **changes: Any) -> Manifest:
     """The Deployment that is read as a template."""
     container = {
         "name": "agent",
-        "image": "example.com/agent:1",
+        "image": image,
         "ports": [{"name": "http", "containerPort": 8080}],
     }
     return {
@@ -52,7 +57,8 @@ def template() -> Manifest:
                 "metadata": {"labels": {"app": NAME, "team": "support"}},
                 "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
             },
-        },
+        }
+        | changes,
     }
 
 

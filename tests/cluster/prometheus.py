@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -22,10 +23,27 @@ Answer = Callable[[bytes], Awaitable[web.StreamResponse]]
 """Makes what the operator gets out of what Prometheus says."""
 
 
+PAGE = "story_page"
+"""A series above 0 lets the alert of the same labels fire."""
+RULES = {
+    "groups": [
+        {
+            "name": "stories",
+            "rules": [
+                {"alert": "StoryPage", "expr": f"{PAGE} > 0", "labels": {"interlock_action": "revert"}}
+            ],
+        }
+    ]
+}
+
+
 def prometheus(folder: Path, port: int, exporter: str) -> Program:
-    """A server that scrapes one target each second and believes its labels."""
+    """A server that scrapes one target each second, believes its labels, and has an alerting rule."""
+    (folder / "rules.yml").write_text(yaml.safe_dump(RULES))
+    second = f"{SCRAPE_SECONDS}s"
     config = {
-        "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "scrape_timeout": f"{SCRAPE_SECONDS}s"},
+        "global": {"scrape_interval": second, "scrape_timeout": second, "evaluation_interval": second},
+        "rule_files": [str(folder / "rules.yml")],
         "scrape_configs": [
             {"job_name": "agents", "honor_labels": True, "static_configs": [{"targets": [exporter]}]}
         ],
@@ -53,6 +71,12 @@ class Relay:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    async def ask(self, query: str) -> list[Any]:
+        """The truth, for a test: the result of an instant query."""
+        found = await self._client.post("/api/v1/query", data={"query": query})
+        result: list[Any] = found.raise_for_status().json()["data"]["result"]
+        return result
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """POST /api/v1/query."""

@@ -45,6 +45,17 @@ class Story:
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
 
+    async def said(self, *arguments: str, stdin: str | None = None) -> str:
+        """All that kubectl says, whether or not it was taken."""
+        done = await self._kubectl(*arguments, stdin=stdin)
+        return done.stdout + done.stderr
+
+    async def refused(self, *arguments: str, stdin: str | None = None) -> str:
+        """What kubectl says of something that is not taken."""
+        done = await self._kubectl(*arguments, stdin=stdin)
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
     async def _kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         command = ("-n", self.namespace, *arguments)
         return await asyncio.to_thread(self.land.cluster.kubectl, *command, stdin=stdin, check=False)
@@ -54,10 +65,10 @@ class Story:
         self.git |= {(m["kind"], m["metadata"]["name"]): m for m in manifests}
         await self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
 
-    async def begin(self, version: str, **changes: Any) -> None:
+    async def begin(self, version: str, template: Manifest | None = None, **changes: Any) -> None:
         """A template, a version and a Rollout are applied."""
         wanted = objects.rollout(version, f"{self.namespace}.example.com", **changes)
-        await self.apply(objects.template(), objects.agent_version(version), wanted)
+        await self.apply(template or objects.template(), objects.agent_version(version), wanted)
 
     async def first_version(self, **changes: Any) -> None:
         """v1 is applied and serves."""
@@ -70,9 +81,24 @@ class Story:
 
     async def release(self, version: str) -> None:
         """A new AgentVersion, and the one line that a release changes."""
+        await self.apply(objects.agent_version(version), self._with(versionRef={"name": version}))
+
+    async def edit(self, **changes: Any) -> None:
+        """Other fields of the Rollout's spec, in Git."""
+        await self.apply(self._with(**changes))
+
+    async def go_to(self, version: str) -> None:
+        """The one line alone: the version exists, or does not."""
+        await self.edit(versionRef={"name": version})
+
+    def _with(self, **changes: Any) -> Manifest:
         manifest = self.git["Rollout", objects.NAME]
-        changed = {**manifest, "spec": {**manifest["spec"], "versionRef": {"name": version}}}
-        await self.apply(objects.agent_version(version), changed)
+        return {**manifest, "spec": manifest["spec"] | changes}
+
+    async def pause(self, *, on: bool = True) -> None:
+        """By hand and at once, beside Git."""
+        path = grouped(INTERLOCK, self.namespace, "rollouts", objects.NAME)
+        await self.land.api.patch(path, {"spec": {"paused": on}})
 
     async def diff(self) -> str:
         """kubectl diff of everything in Git: empty when the cluster is as Git says."""
@@ -215,6 +241,14 @@ class Story:
         """Weights of the route by Service, as last seen."""
         (route,) = self.land.witness.now(self.namespace, "HTTPRoute")
         return backends(route)[0]
+
+    def splits(self) -> list[dict[str, int]]:
+        """Weights that the route had, one after the other; each only once in a row."""
+        found: list[dict[str, int]] = []
+        for seen in self.land.witness.history(self.namespace, "HTTPRoute"):
+            if [backends(seen.manifest)[0]] != found[-1:]:
+                found.append(backends(seen.manifest)[0])
+        return found
 
     def moment(self, stage: Stage) -> Seen:
         """When the newest attempt came to a stage."""

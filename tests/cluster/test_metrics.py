@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from tests.cluster import objects
 from tests.cluster.agents import line
 from tests.cluster.conftest import NewStory
+from tests.cluster.lies import changed, down, says
 from tests.cluster.operator import Operator
 from tests.cluster.prometheus import Answer
 from tests.cluster.story import Story, condition, measured, phase
@@ -34,28 +32,6 @@ COUNTED = {
 
 
 # ------------------------------------------------------------------ 22
-def says(body: str | bytes, status: int = 200, kind: str = "application/json") -> Answer:
-    """Always this, whatever was asked."""
-
-    async def answer(_: bytes) -> web.StreamResponse:
-        return web.Response(
-            body=body if isinstance(body, bytes) else body.encode(), status=status, content_type=kind
-        )
-
-    return answer
-
-
-def changed(change: Callable[[dict[str, Any]], object]) -> Answer:
-    """What Prometheus says, after `change` in place."""
-
-    async def answer(truth: bytes) -> web.StreamResponse:
-        found = json.loads(truth)
-        change(found)
-        return web.json_response(found)
-
-    return answer
-
-
 def every_value(text: str) -> Answer:
     """All samples have this value."""
 
@@ -86,7 +62,7 @@ LIES: dict[str, Answer] = {  # more of their kind: tests/adapters/test_prometheu
     "nothing": says(""),
     "deep": says("[" * 100_000),
     "refused": says('{"status":"error","errorType":"bad_data","error":"parse error"}', 400),
-    "unavailable": says("upstream connect error", 503, "text/plain"),
+    "unavailable": down(),
     "warnings": changed(lambda found: found.update(warnings=["one store did not answer"])),
     "doubled": changed(doubled),
 }

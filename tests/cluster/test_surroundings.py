@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -14,24 +13,13 @@ from interlock.model.rollout import Rollout
 from tests.cluster import objects
 from tests.cluster.api import GATEWAY, INTERLOCK, Manifest, core, grouped
 from tests.cluster.conftest import NewStory
-from tests.cluster.story import Story, Wanted, clock_runs, condition, healthy, made_to_serve, measured, phase
+from tests.cluster.seen import stalled
+from tests.cluster.story import Story, clock_runs, condition, healthy, made_to_serve, measured, phase
 from tests.cluster.waiting import until
-from tests.scenarios.rules import backends
 
 CANARY_FIRST = {"steps": [objects.HELD, objects.FULL]}
 QUICK = {"steps": [objects.CANARY, objects.FULL]}
 CHILDREN = ("Deployment", "Service", "ConfigMap", "HTTPRoute")
-
-
-def stalled(reason: str, *named: str) -> Wanted:
-    """Ready is False and Stalled is True for this reason, and the message names these."""
-
-    def is_stalled(found: Rollout) -> bool:
-        ready, says = condition(found, "Ready"), condition(found, "Stalled")
-        told = all(name in says[2] for name in named)
-        return (ready[:2], says[:2], told) == (("False", reason), ("True", reason), True)
-
-    return is_stalled
 
 
 async def create(story: Story, manifest: Manifest) -> None:
@@ -249,15 +237,6 @@ async def children(story: Story) -> dict[str, tuple[str, list[str]]]:
     }
 
 
-def splits(story: Story, wanted: Callable[[str], bool] = lambda event: True) -> list[dict[str, int]]:
-    """What the route said, one after the other; each only once in a row."""
-    found: list[dict[str, int]] = []
-    for seen in story.land.witness.history(story.namespace, "HTTPRoute"):
-        if wanted(seen.event) and [backends(seen.manifest)[0]] != found[-1:]:
-            found.append(backends(seen.manifest)[0])
-    return found
-
-
 async def orphaned(story: Story) -> None:
     """kubectl delete rollout --cascade=orphan: nobody owns the children any more."""
     await story.kubectl("delete", "rollout", objects.NAME, "--cascade=orphan")
@@ -290,7 +269,7 @@ async def test_an_orphaned_agent_serves_on_and_is_adopted_as_it_is(story: Story)
     assert {n: uid for n, (uid, _) in (await children(story)).items()} == {
         n: u for n, (u, _) in before.items()
     }
-    assert splits(story) == [{stable: 100}], "at every moment"
+    assert story.splits() == [{stable: 100}], "at every moment"
     assert "DELETED" not in {s.event for s in story.land.witness.history(story.namespace, "HTTPRoute")}
     assert story.land.agents.lost[story.namespace] == 0
     assert len(await story.all("Release")) == 1, "it was not tried again"
@@ -303,12 +282,12 @@ async def test_an_orphaned_canary_goes_back_to_stable_first_and_loses_no_request
     stable, candidate, before = await story.stable(), await story.candidate(), await children(story)
     await orphaned(story)
     await story.scraped(2)
-    assert splits(story)[-1] == {stable: 50, candidate: 50}
+    assert story.splits()[-1] == {stable: 50, candidate: 50}
     await story.sync()
     await story.until(clock_runs("canary"))
     await adopted(story, set(before))
     half = {stable: 50, candidate: 50}
-    assert splits(story) == [{stable: 100}, half, {stable: 100}, half]
+    assert story.splits() == [{stable: 100}, half, {stable: 100}, half]
     assert {n: uid for n, (uid, _) in (await children(story)).items()} == {
         n: u for n, (u, _) in before.items()
     }

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Iterable
 import pytest
 
 from tests.cluster import objects
-from tests.cluster.conftest import NewStory, namespace_of
+from tests.cluster.conftest import NewStory
 from tests.cluster.kill.plans import Plans, Side
 from tests.cluster.landscape import Landscape
+from tests.cluster.namespaces import namespace_of
 from tests.cluster.story import Story, healthy, phase
 
 SIDES: tuple[Side, ...] = ("before", "after")
