@@ -22,6 +22,7 @@ async def v1_serves(
     template: Manifest | None = None,
     replicas: int = 1,
     false_revert_percent: str = "5",
+    no_data: Manifest | None = None,
 ) -> Manifest:
     """v1 is stable and Healthy; returns the Rollout's manifest."""
     rollout = manifests.rollout(
@@ -32,6 +33,7 @@ async def v1_serves(
         gates=gates,
         replicas=replicas,
         false_revert_percent=false_revert_percent,
+        no_data=no_data,
     )
     made_from = template or manifests.template(place.namespace)
     await place.apply(made_from, manifests.version(V1, place.namespace), rollout)

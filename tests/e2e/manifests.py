@@ -55,6 +55,7 @@ def rollout(
     gates: list[Manifest],
     replicas: int = 1,
     false_revert_percent: str = "5",
+    no_data: Manifest | None = None,
 ) -> Manifest:
     """The one object that a release changes."""
     return {
@@ -78,7 +79,8 @@ def rollout(
                 "falseRevertPercent": false_revert_percent,
                 "warmupSeconds": 2,
                 "gates": gates,
-            },
+            }
+            | ({"noData": no_data} if no_data else {}),
         },
     }
 

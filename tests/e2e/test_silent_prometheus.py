@@ -1,11 +1,14 @@
 """Story 21: while Prometheus is away nothing moves; when it is back, without its history, the walk goes on.
 
+Away for longer than `revertAfterSeconds` it takes the candidate off: here one on the fast path.
+
 All stories share one Prometheus, so this one waits until the others are told.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from dataclasses import dataclass
 
@@ -21,6 +24,7 @@ ALONE = True
 V4 = "triage-v4"
 STEP = 8
 STEPS = [manifests.canary(50, seconds=STEP, tasks=20), manifests.full(soak=3)]
+REVERT_AFTER = 15
 AWAY = 20.0
 """Seconds without Prometheus: beyond the end of the step, and beyond the freshness of 10 s that data need."""
 # As in the story of the good candidate: taken back by chance at most once in 10,000 runs.
@@ -36,6 +40,8 @@ class Told:
     held_at: float
     held: Manifest
     release: Manifest
+    blind: Manifest
+    blinded: Manifest
     account: str
 
 
@@ -47,6 +53,7 @@ async def tell(stage: Stage) -> Told:
             steps=STEPS,
             gates=[manifests.SUCCESS_COMPARED, manifests.VIOLATIONS_LIMIT],
             false_revert_percent=FALSE_REVERT_PERCENT,
+            no_data={"holdAfterSeconds": 10},
         )
         await asyncio.sleep(GATEWAY_LAG)
         place.clients.start(questions(place, seed=20))
@@ -60,6 +67,7 @@ async def tell(stage: Stage) -> Told:
         finally:
             await _scale(place, 1)
         await place.until(lambda: place.is_healthy(V4), "v4 is promoted")
+        blind = await _without_end(place, rollout)
         await asyncio.sleep(GATEWAY_LAG + 2)
         await place.clients.stop()
         return Told(
@@ -68,8 +76,25 @@ async def tell(stage: Stage) -> Told:
             held_at=held_at,
             held=held,
             release=place.release(2),
+            blind=blind,
+            blinded=place.release(3),
             account=await place.describe(),
         )
+
+
+async def _without_end(place: Place, rollout: Manifest) -> Manifest:
+    """v1, which was promoted before, is wanted again; in its soak Prometheus goes for good."""
+    changed = copy.deepcopy(rollout)
+    changed["spec"]["strategy"]["steps"] = [STEPS[0], manifests.full(soak=3600)]
+    changed["spec"]["analysis"]["noData"] = {"holdAfterSeconds": 5, "revertAfterSeconds": REVERT_AFTER}
+    await place.apply(changed)
+    await place.until(lambda: place.is_running("full"), "v1 soaks at once")
+    await _scale(place, 0)
+    try:
+        await place.until(lambda: place.status.get("phase") == "Reverted", "it is taken off, unseen")
+        return place.status
+    finally:
+        await _scale(place, 1)
 
 
 async def _scale(place: Place, replicas: int) -> None:
@@ -120,3 +145,16 @@ def test_the_walk_goes_on_when_it_is_back(told: Told) -> None:
 def test_no_client_loses_a_request(told: Told) -> None:
     assert not told.clients.failures
     assert versions(told.clients.answers).keys() == {V1, V4}
+
+
+def test_away_for_too_long_the_candidate_is_taken_off_and_not_quarantined(told: Told) -> None:
+    walked = [(e["stage"], e["reason"]) for e in told.blinded["entries"]]
+    assert walked == [
+        ("Preparing", "FastPathStarted"),
+        ("Soaking", "SoakStarted"),
+        ("Reverting", "Blind"),
+        ("Done", "Blind"),
+    ]
+    assert told.blind["stable"]["version"] == V4
+    assert not told.blind.get("quarantine")
+    assert condition(told.blind, "Stalled") == ("True", "Reverted")
