@@ -64,6 +64,7 @@ async def tell(stage: Stage) -> Told:
         idle, idle_for = place.status, time.time() - begun
         place.clients.start(questions(place, seed=24))
         await place.until(lambda: place.is_healthy(V4), "v4 is promoted once people ask")
+        await place.until(lambda: _is_done(place, 3), "its record is complete")
         await place.clients.stop()
         return Told(
             clients=place.clients,
@@ -99,6 +100,10 @@ def _bypass(place: Place) -> Manifest:
 async def _removed(place: Place, manifest: Manifest) -> None:
     kubectl, name = place.stage.cluster.kubectl, manifest["metadata"]["name"]
     await asyncio.to_thread(kubectl, "-n", place.namespace, "delete", "httproute", name, "--wait=true")
+
+
+def _is_done(place: Place, attempt: int) -> bool:
+    return any(e["stage"] == "Done" for e in place.release(attempt).get("entries", ()))
 
 
 def _is_held(place: Place) -> bool:
