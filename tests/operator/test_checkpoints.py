@@ -334,6 +334,20 @@ async def test_one_that_cannot_be_read_is_waited_for_but_not_for_ever() -> None:
     assert evidence.report(found) == world.operator.evidence.report(found)
 
 
+async def test_what_has_learned_nothing_yet_overwrites_nothing() -> None:
+    world = await canary()
+    found = await pass_by(world, 65)
+    before = await stored(world)
+    evidence, counting = await observed(world)
+    world.metrics.broken = "connection refused"
+    counting.problem = "not now"
+    for _ in range(LOAD_TRIES + 1):
+        await evidence.look(found)
+    counting.problem = None
+    await evidence.save(found)
+    assert await stored(world) == before
+
+
 async def test_what_was_written_is_what_is_read() -> None:
     found = (await canary()).operator
     world_rollout = next(iter(found._rollouts()))

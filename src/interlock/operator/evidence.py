@@ -135,6 +135,8 @@ class Evidence:
         due = attempt.seq != watched.saved_seq or now - watched.saved >= SAVE_EVERY
         if watched.walk != walk_of(rollout, attempt) or not due or now == watched.saved:
             return
+        if not isinstance(watched.report, EvidenceReport):
+            return  # it has learned nothing that what is written does not say
         watched.saved, watched.saved_seq = now, attempt.seq
         state = watched.evidence.state
         await self._checkpoints.save(rollout, watched.walk, lambda baselines: state(baselines=baselines))
