@@ -123,10 +123,18 @@ class World(Surroundings):
             self.act()
             self.work(step)
             self.scrape()
-            for process in self.processes:
-                for rollout in list(process.operator._rollouts()):
-                    await process.operator.evidence.look(rollout)
+            for process in list(self.processes):
+                await self._look(process.operator)
             await self.settle()
+
+    async def _look(self, operator: Operator) -> None:
+        """What an operator does once a tick."""
+        try:
+            for rollout in list(operator._rollouts()):
+                await operator.evidence.look(rollout)
+                await operator.evidence.save(rollout)
+        except Crash:
+            self.start_operator()
 
     async def until(self, wanted: Wanted, limit: float = 3600) -> None:
         """Run until `wanted(rollout)` or fail after `limit` seconds of the world's time."""
