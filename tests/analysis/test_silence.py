@@ -150,6 +150,19 @@ class TestStarved:
         assert silence(attempt.run(1, share=0.0)) is None
         assert silence(attempt.run(60, share=0.0)) == NoDataReading(Silence.STARVED, second)
 
+    def test_many_gaps_make_each_mean_less_and_a_new_step_forgets_them(self) -> None:
+        steps = (PlannedStep(0, "canary", share=0.5), PlannedStep(1, "canary", share=0.5))
+        attempt = Attempt(plan(SUCCESS, steps=steps), look=1).run(100, share=0.5)
+        attempt.run(1, tasks=0)
+        work(attempt.stable, good=True, times=20)
+        assert silence(attempt.run(3, tasks=0)) is None
+        attempt.start(1)
+        attempt.run(1, tasks=0)
+        work(attempt.stable, good=True, times=11)
+        found = silence(attempt.run(3, tasks=0))
+        assert found is not None
+        assert found.kind is Silence.STARVED
+
     def test_a_burst_of_which_only_stable_has_been_scraped_is_no_starvation(self) -> None:
         attempt = canary(look=1).run(30, tasks=1)
         work(attempt.stable, good=True, times=500)

@@ -102,6 +102,7 @@ class Hearing:
         """What one step did not hear says nothing about the next: shares differ."""
         self._step = step
         self._last = dict.fromkeys(Track, -math.inf)
+        self._gaps = 1
         self._missed = 0.0
         self._unsettled.clear()
 
