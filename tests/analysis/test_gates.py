@@ -132,6 +132,11 @@ class TestWithoutData:
         evidence.advance((StepTime(0, SINCE),), [Series(labels, ((SINCE + 1, value),))], SINCE + 60)
         assert evidence.report().gates[0].verdict is Verdict.NO_DATA
 
+    def test_a_series_without_samples_is_no_data(self) -> None:
+        attempt = Attempt(plan(CRITICAL))
+        attempt.evidence.advance(attempt.times, [Series(attempt.series()[0].labels, ())], SINCE + 600)
+        assert attempt.report().gates[0].verdict is Verdict.NO_DATA
+
     def test_what_has_gone_stale_is_no_data(self) -> None:
         attempt = Attempt(plan(*ALL)).run(60)
         attempt.evidence.advance(attempt.times, (), attempt.now + 121.0)

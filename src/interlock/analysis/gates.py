@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any, Self
 
+from interlock.analysis.buckets import BucketReader
 from interlock.analysis.doubles import Doubles
 from interlock.analysis.judges import (
     AlertJudge,
@@ -35,16 +36,18 @@ from interlock.analysis.plan import (
     Side,
     StepKind,
     StepTime,
+    Tail,
     Track,
 )
-from interlock.analysis.presets import ALERTS, DURATION_BUCKETS, TASKS, TASKS_VERIFIED, VERIFIERS, families
+from interlock.analysis.presets import ALERTS, DURATION_BUCKETS, TASKS, TASKS_VERIFIED, families
 from interlock.analysis.report import EvidenceReport, Facts, GateReading, Verdict, mode_of, read
-from interlock.analysis.series import PROCESS_START, Counts, Increment, Series
+from interlock.analysis.series import PROCESS_START, Counts, Identity, Increment, Series
 from interlock.analysis.settling import Settling
 from interlock.analysis.silence import Hearing, NoDataReading, Silence
 from interlock.analysis.table import SeriesTable
 from interlock.analysis.tasks import TaskCounts
 from interlock.analysis.timeline import timeline
+from interlock.analysis.verifying import Verifying
 from interlock.analysis.warmup import Warmups
 
 __all__ = [
@@ -64,6 +67,7 @@ __all__ = [
     "Silence",
     "StepKind",
     "StepTime",
+    "Tail",
     "Verdict",
 ]
 
@@ -83,6 +87,7 @@ class AttemptEvidence:
             PROCESS_START,
             ALERTS,
         }
+        self._buckets = BucketReader(plan)
         self._unprimed = frozenset[str]()
         self._sides = ((Track.CANDIDATE, plan.candidate), (Track.STABLE, plan.stable))
         self._counts = Counts(since)
@@ -92,9 +97,9 @@ class AttemptEvidence:
         self._comparisons = [judge for judge in self._judges.values() if isinstance(judge, CompareJudge)]
         self._timeline = timeline(plan, since, (), {})
         self._settling = Settling(plan.tick, plan.settle)
+        self._handed: dict[Identity, float] = {}  # the last sample of each series that was handed in
         self._newest: dict[tuple[Track, Mode, str], float] = {}
-        self._verifiers: dict[str, float] = {}  # when each was first seen at work
-        self._verifier = plan.verifier
+        self._verifying = Verifying(plan.verifier)
         self._tasks = TaskCounts(plan.gates)
         self._hearing = Hearing(plan.settle)
         self._merge = Merge(plan)
@@ -114,12 +119,15 @@ class AttemptEvidence:
         """
         now = max(now, self._now)
         series = list(series)
-        owned = [(one, self._tracks(one.labels)) for one in series if self._is_read(one)]
+        news = [one for one in series if self._is_news(one, now)]
+        owned = [(one, self._tracks(one.labels)) for one in news if self._is_read(one)]
         mine = [one for one, tracks in owned if tracks or self._is_age(one)]
-        counters = [one for one in mine if one.name in self._families]
+        self._buckets.notice(owned, now)
+        counted = self._buckets.counted(mine)
         self._warmups.advance(times, mine, now)
         self._timeline = timeline(self._plan, self._since, times, self._warmups.lengths)
-        increments = self._counts.advance([one for one in mine if one.name != DURATION_BUCKETS], now)
+        increments = self._counts.advance(counted, now)
+        counters = [one for one in counted if one.name in self._families]
         self._doubles.advance(counters, now, self._counts.process_start)
         self._notice(owned, now)
         outcomes = [outcome for increment in increments for outcome in self._outcomes(increment)]
@@ -159,8 +167,21 @@ class AttemptEvidence:
         )
 
     # ------------------------------------------------------------------ what comes in
+    def _is_news(self, one: Series, now: float) -> bool:
+        """Whether it holds a sample that was not there before: looks are more frequent than scrapes."""
+        if not one.points or one.points[-1][0] > now:
+            return bool(one.points)
+        last = one.points[-1][0]
+        known, self._handed[one.identity] = self._handed.get(one.identity), last
+        return known is None or last > known
+
     def _is_read(self, one: Series) -> bool:
         return one.name in self._families or one.name in (DURATION_BUCKETS, PROCESS_START)
+
+    @property
+    def _read_families(self) -> frozenset[str]:
+        """All of whose series the baselines are known; of a histogram only the bounds that are asked for."""
+        return self._families | self._buckets.names
 
     def _is_age(self, one: Series) -> bool:
         """Whether it tells how old a process of either version is; it need not carry the version's label."""
@@ -176,14 +197,8 @@ class AttemptEvidence:
             for track in tracks:
                 key = (track, mode, one.name)
                 self._newest[key] = max(newest[0], self._newest.get(key, -math.inf))
-            if mode is Mode.LIVE and "verifier" in one.labels and self._verifier is None:
-                self._notice_verifier(one, now)
-
-    def _notice_verifier(self, one: Series, now: float) -> None:
-        verifier = one.labels["verifier"]
-        worked = next((at for at, value in one.points if at <= now and 0 < value < math.inf), None)
-        if verifier in VERIFIERS and worked is not None:
-            self._verifiers[verifier] = min(worked, self._verifiers.get(verifier, math.inf))
+            if mode is Mode.LIVE:
+                self._verifying.notice(one, now)
 
     def _tracks(self, labels: Mapping[str, str]) -> list[Track]:
         return [track for track, side in self._sides if side.owns(labels)]
@@ -192,8 +207,9 @@ class AttemptEvidence:
         mode = _mode(increment.labels.get("mode"))
         if mode is None or increment.end <= self._since:
             return []
+        labels = self._buckets.told(increment.labels)
         return [
-            Outcome(track, mode, increment.labels, increment.begin, increment.end, increment.amount)
+            Outcome(track, mode, labels, increment.begin, increment.end, increment.amount)
             for track in self._tracks(increment.labels)
         ]
 
@@ -224,19 +240,10 @@ class AttemptEvidence:
     def _walk_grid(self, until: float) -> None:
         """Release to the comparisons what has settled by each grid point ≤ `until`."""
         for point, outcomes in self._settling.settled(self._timeline.origin, until):
-            self._choose_verifier(point)
+            self._verifying.choose(point, self._settling, self._timeline.origin)
             for judge in self._comparisons:
-                judge.release(outcomes, self._timeline, self._verifier)
+                judge.release(outcomes, self._timeline, self._verifying.chosen)
             self._weigh(point)
-
-    def _choose_verifier(self, at: float) -> None:
-        """Take the most trusted verifier, two scrapes after the first was seen, for the whole attempt."""
-        first, origin = min(self._verifiers.values(), default=math.inf), self._timeline.origin
-        if self._verifier is None and origin is not None and first < math.inf:
-            settled = self._settling.point(first, origin)
-            if settled <= at:
-                known = (name for name in VERIFIERS if self._verifiers.get(name, math.inf) <= settled)
-                self._verifier = next(known)
 
     def _weigh(self, at: float) -> None:
         self._merge.weigh(self._judges.values(), self._spoilt, at)
@@ -272,8 +279,9 @@ class AttemptEvidence:
                     running=running,
                     newest=newest,
                     finished=self._tasks.seen_by(judge.gate, running),
-                    verifier=self._verifier,
+                    verifier=self._verifying.chosen,
                     spoilt=self._spoilt(judge),
+                    unreadable=self._buckets.problem(judge.gate, self._now),
                 ),
             )
             for judge in self._judges.values()
@@ -289,7 +297,7 @@ class AttemptEvidence:
             wanted = frozenset[str]().union(*(gate.families for gate in self._plan.gates)) - {ALERTS}
             found += [
                 f"the candidate exports no {name}: counted as none so far; export it at 0 from the start"
-                for name in sorted(wanted - seen - {TASKS_VERIFIED})
+                for name in sorted(wanted - seen - {TASKS_VERIFIED, DURATION_BUCKETS})
             ]
         return tuple(found)
 
@@ -304,14 +312,14 @@ class AttemptEvidence:
         return {
             "frame": self._frame(),
             "now": self._now,
-            "families": sorted(self._families if baselines else ()),
+            "families": sorted(self._read_families if baselines else ()),
             "rules": {gate.name: repr(gate) for gate in self._plan.gates},
             "judges": {name: judge.state() for name, judge in self._judges.items()},
             "merge": self._merge.state(),
             "settling": self._settling.state(self._compared_by()),
             "newest": [[*key, at] for key, at in self._newest.items()],
-            "verifiers": self._verifiers,
-            "verifier": self._verifier,
+            "buckets": self._buckets.state(),
+            "verifying": self._verifying.state(),
             "tasks": self._tasks.state(),
             "hearing": self._hearing.state(),
             "warmups": self._warmups.state(number, buckets=baselines),
@@ -342,14 +350,14 @@ class AttemptEvidence:
         if any(gate.name not in kept and gate.since < self._now for gate in self._plan.gates):
             raise ValueError("gates were edited before it was written, and it does not know of that")
         identities = SeriesTable.read(state["table"])
-        self._unprimed = self._families - frozenset(state["families"])
+        self._unprimed = self._read_families - frozenset(state["families"])
         for name in kept:
             self._judges[name].restore(state["judges"][name])
         self._merge.restore(state["merge"], kept, whole=kept == state["rules"].keys() == self._judges.keys())
         self._settling.restore(state["settling"])
         self._newest = {(Track(t), Mode(m), str(name)): float(at) for t, m, name, at in state["newest"]}
-        self._verifiers = {str(name): float(at) for name, at in state["verifiers"].items()}
-        self._verifier = None if state["verifier"] is None else str(state["verifier"])
+        self._buckets.restore(state["buckets"])
+        self._verifying.restore(state["verifying"])
         self._tasks.restore(state["tasks"], kept)
         self._hearing.restore(state["hearing"])
         self._warmups.restore(state["warmups"], identities)
@@ -364,7 +372,7 @@ class AttemptEvidence:
 
     def prime(self, series: Iterable[Series]) -> None:
         """Find the missing baselines in samples of some scrapes up to `now`."""
-        read = [one for one in series if self._is_read(one) and one.name != DURATION_BUCKETS]
+        read = self._buckets.counted([one for one in series if self._is_read(one)])
         mine = [one for one in read if self._tracks(one.labels) or self._is_age(one)]
         self._counts.prime(mine, self._now)
         self._unprimed = frozenset()
@@ -378,8 +386,7 @@ class AttemptEvidence:
 
     def _compared_by(self) -> frozenset[str]:
         """Labels that comparisons look at."""
-        counters = [c for judge in self._comparisons for c in (judge.metric.part, judge.metric.total)]
-        return frozenset({"__name__", "verifier"}.union(*(dict(counter.where) for counter in counters)))
+        return frozenset[str]().union(*(judge.metric.looks_at for judge in self._comparisons))
 
 
 _MODES = {mode.value: mode for mode in Mode}
