@@ -90,7 +90,11 @@ class Reconciler:
         # what is stored has happened, whether or not an effect fails now and is done again later
         self._telemetry.show(seen, decision)
         self._say(rollout, decision)
-        await self._perform(seen, decision.effects, started)
+        effects = decision.effects
+        if decision.cannot_wait:
+            # many may turn back at once: the route of each comes before the record of any
+            effects = tuple(effect for effect in effects if isinstance(effect, WriteRoute))
+        await self._perform(seen, effects, started)
         recorded = any(isinstance(effect, RecordEntries) for effect in decision.effects)
         if decision.move is not None or recorded:
             return timedelta(0)  # walk on as soon as it is recorded: our own writes wake nobody
@@ -164,13 +168,19 @@ class Reconciler:
                 assert_never(effect)
 
     async def _append(self, effect: RecordEntries) -> None:
-        existing = await self._objects.get(Release.KIND, effect.namespace, effect.release)
-        if existing is None:
-            written = await self._objects.create(ledger.new_release(effect))
-        else:
-            longer = ledger.appended(existing, effect)
-            written = existing if longer is None else await self._objects.replace(longer)
+        known = self._cache.get(Release.KIND, effect.namespace, effect.release)
+        try:
+            written = await self._appended(known, effect)
+        except Conflict:  # the watch is late
+            stored = await self._objects.get(Release.KIND, effect.namespace, effect.release)
+            written = await self._appended(stored, effect)
         self._cache.put(written)
+
+    async def _appended(self, existing: Manifest | None, effect: RecordEntries) -> Manifest:
+        if existing is None:
+            return await self._objects.create(ledger.new_release(effect))
+        longer = ledger.appended(existing, effect)
+        return existing if longer is None else await self._objects.replace(longer)
 
     async def _tell(self, rollout: Rollout, effect: TellEvent) -> None:
         try:
