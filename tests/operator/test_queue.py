@@ -130,6 +130,20 @@ async def test_a_waiting_worker_is_woken_by_the_end_of_other_work(queue: Queue[s
     assert await asyncio.wait_for(worker, 5) == "a"
 
 
+async def test_idle_is_told_when_a_worker_finds_nothing_due(queue: Queue[str]) -> None:
+    queue.add("now")
+    queue.add("later", 60)
+    assert await first(queue) == "now"
+    assert not queue.idle.is_set(), "nobody has asked in vain"
+    assert await first(queue) is None
+    assert queue.idle.is_set()
+    queue.add("now")
+    assert await first(queue) is None, "it is in work"
+    queue.done("now")
+    assert await first(queue) == "now"
+    assert not queue.idle.is_set()
+
+
 async def test_a_due_time_in_the_future_comes_by_itself() -> None:
     queue: Queue[str] = Queue(asyncio.get_running_loop().time)
     queue.add("a", 0.02)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
-from tests.scenarios.given import served
+from tests.scenarios.given import HARMFUL, served, trying
 from tests.scenarios.objects import agent_version
 from tests.scenarios.surroundings import NAMESPACE
 
@@ -29,3 +30,40 @@ async def test_what_waited_for_the_record_goes_on_once_it_is_written() -> None:
 async def test_at_rest_nobody_is_woken() -> None:
     world = await served()
     assert await world.operator.reconciler.reconcile(KEY) is None
+
+
+async def test_the_watch_begins_when_what_was_listed_has_had_its_first_look() -> None:
+    world = await served()
+    operator, stop = world.start_operator().operator, asyncio.Event()
+    looked_at: list[object] = []
+
+    async def watch(heard: object, stop: asyncio.Event) -> None:
+        marks = {"namespace": NAMESPACE, "rollout": "triage", "agent": "triage"}
+        marks |= {"stable": "v1", "phase": "Healthy"}
+        looked_at.append(operator.telemetry.registry.get_sample_value("interlock_rollout_info", marks))
+
+    await asyncio.wait_for(operator.run(stop, watch), 10)
+    assert looked_at == [1.0]
+    assert stop.is_set(), "without a watch there is no operator"
+
+
+async def test_a_harmful_candidate_is_off_the_route_before_that_is_recorded() -> None:
+    """A hundred may turn back at once: the routes of all come before the record of any."""
+    world = await trying("v2", "Canary")
+    world.behaviour["v2"] = HARMFUL
+    kinds: list[str] = []
+    for _ in range(60):
+        world.now += timedelta(seconds=world.settings.tick)
+        world.work(world.settings.tick)
+        world.scrape()
+        await world.operator.evidence.look(await world.rollout())
+        world.faults.writes.clear()
+        assert await world.operator.reconciler.reconcile(KEY) is not None
+        kinds = [write.kind for write in world.faults.writes]
+        if "HTTPRoute" in kinds:
+            break
+    assert kinds == ["Rollout", "HTTPRoute"]
+    assert await world.weights() == [100, 0]
+    world.faults.writes.clear()
+    await world.operator.reconciler.reconcile(KEY)
+    assert {write.kind for write in world.faults.writes} == {"Event", "Release"}

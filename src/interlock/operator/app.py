@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,10 @@ from interlock.ports import Metrics, Objects
 log = logging.getLogger(__name__)
 
 WORKERS = 16
+FIRST_LOOKS = 5.0
+"""Seconds at most that the watch is put off, while what was listed is looked at for the first time."""
+FIRST_RELIST = 15.0
+"""Seconds after which a listing finds what was deleted before the watch began."""
 STUCK_AFTER = 60.0
 """Seconds that a due key may wait before /livez says that the process is stuck."""
 
@@ -91,28 +96,49 @@ class Operator:
 
     async def list_all(self) -> None:
         """Compare the cache with the API server, kind by kind; what the watch missed is counted."""
-        for kind in feed.WATCHED:
-            selector = feed.SELECTORS.get(kind, "")
-            listed = [feed.lean(found) for found in await self.objects.list(kind, selector=selector)]
-            for manifest in self.cache.learn(kind, listed):
-                self._missed(manifest)
-                self._wake(manifest)
-            for manifest in self.cache.absent_from(kind, listed):
-                _, namespace, name = key_of(manifest)
-                fresh = await self.objects.get(kind, namespace, name)
-                if fresh is None:
+        async with _without_collection(), contextlib.aclosing(self._listings()) as listings:
+            async for kind, listed in listings:
+                for manifest in self.cache.learn(kind, listed):
                     self._missed(manifest)
-                    self.heard("DELETED", manifest)
-                elif self.cache.put(feed.lean(fresh)):  # younger than the listing, or no longer labelled
-                    self._wake(fresh)
+                    self._wake(manifest)
+                for manifest in self.cache.absent_from(kind, listed):
+                    await self._look_for(manifest)
+
+    async def _listings(self) -> AsyncGenerator[tuple[str, list[Manifest]], None]:
+        """Each kind with its objects; the API server writes down the next while we read the last."""
+        kinds = list(feed.WATCHED)
+        upcoming = asyncio.create_task(self._list(kinds[0]))
+        try:
+            for number, kind in enumerate(kinds, 1):
+                listed = await upcoming
+                if number < len(kinds):
+                    upcoming = asyncio.create_task(self._list(kinds[number]))
+                yield kind, listed
+        finally:
+            upcoming.cancel()
+
+    async def _list(self, kind: str) -> list[Manifest]:
+        selector = feed.SELECTORS.get(kind, "")
+        return [feed.lean(found) for found in await self.objects.list(kind, selector=selector)]
+
+    async def _look_for(self, known: Manifest) -> None:
+        """What a listing lacks is gone, younger than the listing, or no longer labelled."""
+        fresh = await self.objects.get(*key_of(known))
+        if fresh is None:
+            self._missed(known)
+            self.heard("DELETED", known)
+        elif self.cache.put(feed.lean(fresh)):
+            self._wake(fresh)
 
     def _missed(self, manifest: Manifest) -> None:
         if self.synced:
             self.telemetry.relist_missed.labels(manifest["kind"]).inc()
 
     async def _relist(self) -> None:
+        pause = min(FIRST_RELIST, self.settings.relist)
         while True:
-            await asyncio.sleep(self.settings.relist)
+            await asyncio.sleep(pause)
+            pause = self.settings.relist
             try:
                 await self.list_all()
             except InterlockError as error:
@@ -167,19 +193,28 @@ class Operator:
     async def run(self, stop: asyncio.Event, watch: Callable[[feed.Listener, asyncio.Event], Any]) -> None:
         """Everything at once, until `stop`."""
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(watch(self.heard, stop))
-            # kopf takes over the signals: when its watch has ended, nothing is heard any more
-            watching.add_done_callback(lambda _: stop.set())
             await self._sync(stop)
             tasks = [group.create_task(self._work()) for _ in range(WORKERS)]
-            tasks.append(group.create_task(self._relist()))
             tasks.append(
                 group.create_task(keep_reading(self.evidence, self._rollouts, self._look, self.settings.tick))
             )
+            await self._first_looks(stop)
+            if not stop.is_set():
+                watching = group.create_task(watch(self.heard, stop))
+                # kopf takes over the signals: when its watch has ended, nothing is heard any more
+                watching.add_done_callback(lambda _: stop.set())
+                tasks.append(group.create_task(self._relist()))
             await stop.wait()
             for task in tasks:
                 task.cancel()
-            await watching
+
+    async def _first_looks(self, stop: asyncio.Event) -> None:
+        """kopf lists everything once more when it begins, at several times what our own listing costs: what
+        an operator before us has left undone must not wait for that."""
+        waits = [asyncio.create_task(event.wait()) for event in (self.queue.idle, stop)]
+        await asyncio.wait(waits, timeout=FIRST_LOOKS, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
     async def _sync(self, stop: asyncio.Event) -> None:
         """Nothing is decided before everything was listed once: absence must mean absence."""
@@ -191,6 +226,7 @@ class Operator:
                 await asyncio.sleep(1)
             else:
                 self.synced = True
+                gc.freeze()  # what is kept for good is not looked through at each collection
                 log.info("synced %d objects", len(self.cache))
                 return
 
@@ -208,6 +244,17 @@ class Operator:
     def _measure(self) -> None:
         self.telemetry.queue_depth.set(len(self.queue))
         self.telemetry.queue_oldest.set(self.queue.oldest)
+
+
+@contextlib.asynccontextmanager
+async def _without_collection() -> AsyncIterator[None]:
+    """A listing makes very many objects and no garbage in circles, but sets off one collection after the
+    other: two thirds of its time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _fields(key: Key) -> dict[str, object]:

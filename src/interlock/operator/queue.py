@@ -28,6 +28,8 @@ class Queue(Generic[K]):
         self._running: set[K] = set()
         self._failures: dict[K, int] = {}
         self._changed = asyncio.Event()
+        self.idle = asyncio.Event()
+        """Set while whoever asks for a key finds none that is due."""
 
     def add(self, key: K, after: float = 0.0, *, urgent: bool = False) -> None:
         """Due in `after` seconds; an earlier or more urgent entry of the same key stands."""
@@ -59,7 +61,9 @@ class Queue(Generic[K]):
             if key is not None:
                 del self._due[key]
                 self._running.add(key)
+                self.idle.clear()
                 return key
+            self.idle.set()
             self._changed.clear()
             try:
                 await asyncio.wait_for(self._changed.wait(), wait)
