@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
 import time
 from collections.abc import Callable
 
-from dev.cluster.instance import state_root
-from tests.cluster import objects
 from tests.cluster.api import Manifest
+from tests.cluster.apiserver import without_api_server
 from tests.cluster.conftest import NewStory
+from tests.cluster.objects import CANARY_FIRST
 from tests.cluster.operator import Operator
 from tests.cluster.story import Story, clock_runs, healthy, measured, phase
 from tests.cluster.waiting import until
 
-CANARY_FIRST = {"steps": [objects.HELD, objects.FULL]}
 REST_SECONDS = 20
 
 
@@ -141,7 +137,7 @@ async def test_the_operator_survives_an_api_server_that_is_gone_for_seconds(
     await story.release("v2")
     await story.until(phase("Canary"))
     before = (await story.rollout()).status.attempt
-    await _without_api_server(story, 4)
+    await without_api_server(story.land.cluster, 4)
     assert await operator.probe("livez") == 200
     after = (await story.rollout()).status.attempt
     assert before is not None
@@ -150,22 +146,3 @@ async def test_the_operator_survives_an_api_server_that_is_gone_for_seconds(
     await story.until(healthy("v2"), 60)
     walked = ["AttemptStarted", "StepStarted", "StepStarted", "SoakStarted", "SoakPassed"]
     await story.recorded(2, *walked)
-
-
-async def _without_api_server(story: Story, seconds: float) -> None:
-    """Kill it, and each that its supervisor starts instead; return when one serves again."""
-    place = state_root() / story.land.cluster.name / "run" / "component-kube-apiserver.json"
-    end = time.monotonic() + seconds
-    killed: set[int] = set()
-    while time.monotonic() < end:
-        process = (json.loads(place.read_text()) or {}).get("process")
-        if process and process["pid"] not in killed:
-            killed.add(process["pid"])
-            os.kill(process["pid"], signal.SIGKILL)
-        await asyncio.sleep(0.1)
-
-    async def serves() -> bool:
-        done = await asyncio.to_thread(story.land.cluster.kubectl, "get", "--raw", "/readyz", check=False)
-        return done.returncode == 0
-
-    await until(serves, 60, "the API server to come back")

@@ -13,11 +13,11 @@ from interlock.model.rollout import Rollout
 from tests.cluster import objects
 from tests.cluster.api import GATEWAY, INTERLOCK, Manifest, core, grouped
 from tests.cluster.conftest import NewStory
+from tests.cluster.objects import CANARY_FIRST
 from tests.cluster.seen import stalled
 from tests.cluster.story import Story, clock_runs, condition, healthy, made_to_serve, measured, phase
 from tests.cluster.waiting import until
 
-CANARY_FIRST = {"steps": [objects.HELD, objects.FULL]}
 QUICK = {"steps": [objects.CANARY, objects.FULL]}
 CHILDREN = ("Deployment", "Service", "ConfigMap", "HTTPRoute")
 
