@@ -1,0 +1,244 @@
+"""Stories 20, 31 and 32b: content that was changed or is large, and a record that takes no writes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+
+from tests.cluster import objects
+from tests.cluster.api import INTERLOCK, Manifest, core, grouped
+from tests.cluster.conftest import NewStory
+from tests.cluster.landscape import Landscape
+from tests.cluster.objects import CANARY_FIRST, QUICK
+from tests.cluster.operator import Operator
+from tests.cluster.seen import stable_is, stalled
+from tests.cluster.story import Story, clock_runs, condition, healthy, measured, phase
+from tests.cluster.waiting import until
+
+CRDS = grouped("apiextensions.k8s.io/v1", "", "customresourcedefinitions")
+
+
+# ------------------------------------------------------------------ 20
+@contextlib.asynccontextmanager
+async def changeable_content(landscape: Landscape) -> AsyncIterator[None]:
+    """An admin takes the rule that a spec is immutable out of the CRD, and puts it back afterwards."""
+    path = f"{CRDS}/agentversions.interlock.dev"
+    original = await landscape.api.get(path)
+    assert original is not None
+    changed = copy.deepcopy(original)
+    spec = changed["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    rules = spec["x-kubernetes-validations"]
+    spec["x-kubernetes-validations"] = [rule for rule in rules if "oldSelf" not in rule["rule"]]
+    assert len(rules) > len(spec["x-kubernetes-validations"])
+    await landscape.api.put(path, changed)
+    try:
+        yield
+    finally:
+        await landscape.api.patch(path, {"spec": original["spec"]})
+
+
+async def overwrite(story: Story, version: str, **spec: Any) -> None:
+    """As soon as the API server follows its new rules."""
+    path = grouped(INTERLOCK, story.namespace, "agentversions", version)
+
+    async def taken() -> bool:
+        try:
+            await story.land.api.patch(path, {"spec": spec})
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.UNPROCESSABLE_ENTITY:
+                raise
+            return False
+        return True
+
+    await until(taken, 30, f"the content of {version} to be changed", pause=0.3)
+
+
+async def digest(story: Story, version: str) -> str:
+    """The digest of a version's content as it is now."""
+    path = "jsonpath={.status.contentDigest}"
+    return await story.kubectl("get", "agentversion", version, "-o", path)
+
+
+async def test_20_content_that_an_admin_changes_is_taken_back(story: Story) -> None:
+    await story.first_version(strategy=CANARY_FIRST)
+    await story.release("v2")
+    await story.until(clock_runs("canary"))
+    tested = await digest(story, "v2")
+    patch = json.dumps({"spec": {"parameters": {"temperature": 2}}})
+    refused = await story.refused("patch", "agentversion", "v2", "--type=merge", "-p", patch)
+    assert "spec: Invalid value: must not be changed: create a new object instead" in refused
+    async with changeable_content(story.land):
+        await overwrite(story, "v2", parameters={"temperature": 2})
+        found = await story.until(phase("Reverted"))
+    assert condition(found, "ImmutableIntact")[:2] == ("False", "ContentChanged")
+    assert found.status.attempt is not None
+    assert "AgentVersion v2 now has digest" in found.status.attempt.message
+    kept_back = [one.digest for one in found.status.quarantine]
+    assert kept_back == [tested, await digest(story, "v2")], "what was tested, and what came in its place"
+    await story.recorded(2, "AttemptStarted", "StepStarted", "ContentChanged", "ContentChanged")
+    await story.only_serves("v1")
+
+
+# ------------------------------------------------------------------ 31
+PARAGRAPH = "Answer the customer politely, in full sentences, and never promise what policy does not allow. "
+
+
+def prompts(bytes_: int) -> list[Manifest]:
+    """Some prompts, as long as real ones."""
+    part = bytes_ // 4
+    text = (PARAGRAPH * (part // len(PARAGRAPH) + 1))[:part]
+    return [{"name": f"part-{n}", "role": "System", "template": text} for n in range(4)]
+
+
+def tools(count: int) -> list[Manifest]:
+    """As many tools as a large public MCP server offers, more than a KB each."""
+    field = {"type": "string", "description": PARAGRAPH * 3}
+    schema = {"type": "object", "properties": {f"field{n}": field for n in range(3)}}
+    return [{"name": f"tool_{n}", "description": PARAGRAPH, "inputSchema": schema} for n in range(count)]
+
+
+def in_configmap(name: str, key: str, text: str) -> tuple[Manifest, Manifest]:
+    """An immutable ConfigMap with the text, and the reference that pins it."""
+    held = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "immutable": True}
+    reference = {"name": name, "key": key, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    return held | {"data": {key: text}}, {"configMapRef": reference}
+
+
+async def test_31_large_content_is_refused_with_words_and_works_as_they_say(story: Story) -> None:
+    """Client-side kubectl apply throughout: it keeps a copy of each manifest in an annotation."""
+    await story.first_version(strategy=QUICK)
+    large = prompts(140_000)
+    await story.apply(objects.agent_version("v2", prompts=large))
+    await story.go_to("v2")
+    large_prompts = ("must be at most 64 KiB", "`prompts` has", "ConfigMaps with `immutable: true`")
+    await story.until(stalled("InvalidSpec", *large_prompts, "`prompts[].source.configMapRef`"))
+    await story.apply(objects.agent_version("v3", tools=tools(117)))
+    await story.go_to("v3")
+    many_tools = ("must be at most 64 KiB", "`tools` has", "as a JSON list")
+    await story.until(stalled("InvalidSpec", *many_tools, "`toolSets[].configMapRef`"))
+
+    maps, wanted = [], []
+    for prompt in large:
+        held, source = in_configmap(f"text-{prompt['name']}", "text", prompt["template"])
+        maps.append(held)
+        wanted.append({"name": prompt["name"], "role": "System", "source": source})
+    held, reference = in_configmap("tools", "tools.json", json.dumps(tools(117)))
+    content: dict[str, Any] = {"prompts": wanted, "toolSets": [{"name": "helpdesk", **reference}]}
+    await story.apply(*maps, held, objects.agent_version("v4", **content))
+    await story.go_to("v4")
+    await story.until(stable_is("v4"))
+    rendered = await story.land.api.get(core(story.namespace, "configmaps", await story.stable()))
+    assert rendered is not None
+    document = json.loads(rendered["data"]["agent.json"])
+    assert [prompt["template"] for prompt in document["prompts"]] == [one["template"] for one in large]
+    assert [tool["name"] for tool in document["tools"]] == [f"tool_{n}" for n in range(117)]
+
+
+async def test_31_what_does_not_fit_into_kubectls_copy_is_refused_with_words(story: Story) -> None:
+    version = objects.agent_version("v2", prompts=prompts(140_000), tools=tools(117))
+    refused = await story.refused("apply", "-f", "-", stdin=json.dumps(version))
+    assert "metadata.annotations: Too long" in refused
+    await story.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(version))
+
+
+# ------------------------------------------------------------------ 32b
+REFUSAL = "the record is closed today"
+POLICIES = grouped("admissionregistration.k8s.io/v1", "", "validatingadmissionpolicies")
+BINDINGS = grouped("admissionregistration.k8s.io/v1", "", "validatingadmissionpolicybindings")
+ACCOUNT = "system:serviceaccount:interlock-system:interlock-operator"
+
+
+@contextlib.asynccontextmanager
+async def closed_record(story: Story) -> AsyncIterator[None]:
+    """A policy of the platform team refuses Releases in the namespace, new ones and longer ones."""
+    name = f"{story.namespace}-closed"
+    resources = {
+        "apiGroups": ["interlock.dev"],
+        "apiVersions": ["*"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["releases"],
+    }
+    policy = {
+        "metadata": {"name": name},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [resources]},
+            "validations": [{"expression": "false", "message": REFUSAL}],
+        },
+    }
+    here = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": story.namespace}}}
+    binding = {
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"], "matchResources": here},
+    }
+    await story.land.api.post(POLICIES, policy)
+    await story.land.api.post(BINDINGS, binding)
+    try:
+        await until(lambda: refuses(story), 60, "the policy to be in force", pause=0.5)
+        yield
+    finally:
+        await story.land.api.delete(f"{BINDINGS}/{name}")
+        await story.land.api.delete(f"{POLICIES}/{name}")
+
+
+async def refuses(story: Story) -> bool:
+    """Would the operator's own write be refused?"""
+    (release, *_) = await story.all("Release")
+    probe = {**release, "metadata": {"name": "probe"}}
+    arguments = ("create", "--dry-run=server", f"--as={ACCOUNT}", "-f", "-")
+    return REFUSAL in await story.said(*arguments, stdin=json.dumps(probe))
+
+
+async def test_32b_a_record_that_takes_no_writes_keeps_no_revert_from_the_route(story: Story) -> None:
+    await story.first_version(strategy=CANARY_FIRST)
+    await story.release("v2")
+    await story.until(measured("violations"))
+    await story.recorded(2, "AttemptStarted", "StepStarted")
+    stable = await story.stable()
+    async with closed_record(story):
+        story.behaves("v2", violation=1.0)
+        await story.until(phase("Reverting"))
+        await until(lambda: at_stable(story, stable), 10, "the candidate to lose its traffic")
+        await story.holds(phase("Reverting"), 2)
+        await story.recorded(2, "AttemptStarted", "StepStarted")
+    await story.until(phase("Reverted"))
+    await story.recorded(2, "AttemptStarted", "StepStarted", "GateFailed", "GateFailed")
+    assert (await story.told())[-2:] == ["GateFailed", "TrafficStopped"]
+    await story.only_serves("v1")
+
+
+async def at_stable(story: Story, stable: str) -> bool:
+    """The route gives stable everything."""
+    return story.weights()[stable] == 100
+
+
+async def test_32b_a_record_that_takes_no_writes_holds_what_would_walk_on(
+    new_story: NewStory, operator: Operator
+) -> None:
+    first, second = await new_story(), await new_story()
+
+    async def held(story: Story, *, begun: bool) -> None:
+        await story.first_version(strategy=QUICK)
+        if begun:
+            story.traffic(0)
+            await story.release("v2")
+            await story.until(clock_runs("canary"))
+            await story.recorded(2, "AttemptStarted", "StepStarted")
+        async with closed_record(story):
+            await (story.sync() if begun else story.release("v2"))
+            story.traffic(40)
+            stage = "Full" if begun else "Preparing"
+            await story.until(phase(stage))
+            await story.holds(phase(stage), 4)
+        await story.until(healthy("v2"), 60)
+        await story.recorded(2, "AttemptStarted", "StepStarted", "SoakStarted", "SoakPassed")
+
+    await asyncio.gather(held(first, begun=True), held(second, begun=False))
+    assert "Traceback" not in operator.program.log.read_text()
