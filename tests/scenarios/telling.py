@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -52,7 +53,7 @@ NAMED: dict[str, Manifest] = {
 
 def merged(base: Any, changes: Any) -> Any:
     """RFC 7386: maps are merged, null removes, all else is replaced."""
-    if not isinstance(changes, dict):
+    if not isinstance(changes, dict) or {"repeat", "sha256Of"} & set(changes):
         return resolved(changes)
     found = dict(base) if isinstance(base, dict) else {}
     for key, value in changes.items():
@@ -64,16 +65,19 @@ def merged(base: Any, changes: Any) -> Any:
 
 
 def resolved(value: Any) -> Any:
-    """Steps and gates by name, or `like` a named one with changes."""
+    """Steps and gates by name, or `like` a named one with changes; a text `repeat`ed so many `times`, and the
+    SHA-256 of one (`sha256Of`)."""
     match value:
         case list():
-            return [resolved(item) for item in value]
-        case str() if value in NAMED:
-            return copy.deepcopy(NAMED[value])
+            return [resolved(NAMED.get(item, item) if isinstance(item, str) else item) for item in value]
+        case {"repeat": str(text), "times": int(times)}:
+            return text * times
+        case {"sha256Of": text}:
+            return hashlib.sha256(str(resolved(text)).encode()).hexdigest()
         case {"like": str(name), **changes} if name in NAMED:
             return merged(copy.deepcopy(NAMED[name]), changes)
         case dict():
-            return {key: value if isinstance(value, str) else resolved(value) for key, value in value.items()}
+            return {key: resolved(inner) for key, inner in value.items()}
         case _:
             return copy.deepcopy(value)
 
@@ -143,7 +147,7 @@ class Teller:
         if isinstance(item, str):
             return self._manifest({"like": "version", "name": item})
         if "kind" in item:
-            found = copy.deepcopy(item)
+            found = dict(resolved(item))
             found["metadata"] = {"namespace": NAMESPACE} | found["metadata"]
             return found
         changes = {key: value for key, value in item.items() if key not in ("like", "name")}
@@ -168,7 +172,7 @@ class Teller:
         content = dict(self.story.given.versions.get(version, {}))
         if other := content.pop("sameContentAs", None):
             content["prompts"] = objects.agent_version(other)["spec"]["prompts"]
-        return content
+        return dict(resolved(content))
 
     async def _serve(self, version: str) -> None:
         await self._patch(Patch(merge={"spec": {"versionRef": {"name": version}}}))
