@@ -130,7 +130,7 @@ class Observer:
         self.rollouts: dict[Place, Manifest] = {}
         self.phase_since: dict[Place, tuple[str, float]] = {}
         self.zero_since: dict[Place, float] = {}
-        """Routes that give some workload an explicit weight of 0."""
+        """When a route first gave some workload an explicit weight of 0."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -148,11 +148,7 @@ class Observer:
             self.phase_since[place] = (phase, time.monotonic())
 
     async def _route(self, event: str, route: Manifest) -> None:
-        if event == "RESET":
-            return
-        if 0 not in backends(route)[0].values():
-            self.zero_since.pop(_place(route), None)
-        else:
+        if event != "RESET" and 0 in backends(route)[0].values():
             self.zero_since.setdefault(_place(route), time.monotonic())
 
 
