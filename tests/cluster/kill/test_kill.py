@@ -13,20 +13,21 @@ from tests.cluster.conftest import NewStory
 from tests.cluster.kill.plans import Plans, Side
 from tests.cluster.landscape import Landscape
 from tests.cluster.namespaces import namespace_of
-from tests.cluster.story import Story, healthy, phase
+from tests.cluster.objects import CANARY_FIRST
+from tests.cluster.seen import attempt_is
+from tests.cluster.story import Story, clock_runs, healthy, phase
 
 SIDES: tuple[Side, ...] = ("before", "after")
 PATIENCE = 150.0
 """Seconds for a story in which the operator is started again a dozen times."""
 TOGETHER = 8
 """Stories at a time in the whole matrix: each is also killed by the plans of the others."""
-CANARY_FIRST = {"steps": [objects.HELD, objects.FULL]}
 
 Told = Callable[[Story], Awaitable[None]]
 Ready = Callable[[Story], Awaitable[None]]
 
 
-# ------------------------------------------------------------------ the two stories
+# ------------------------------------------------------------------ the stories
 async def before_promotion(story: Story) -> None:
     await story.first_version()
 
@@ -60,6 +61,38 @@ async def revert(story: Story) -> None:
     assert sorted(await story.told()) == sorted(["AttemptStarted", "FirstVersionServing", *moved])
 
 
+async def before_canary(story: Story) -> None:
+    await story.first_version(strategy=CANARY_FIRST)
+
+
+async def superseding(story: Story) -> None:
+    """Story 5, from the release of v2 to the canary of v3."""
+    await story.release("v2")
+    await story.until(clock_runs("canary"), PATIENCE)
+    await story.release("v3")
+    await story.until(attempt_is(3, "Canary"), PATIENCE)
+    await story.until(clock_runs("canary"), PATIENCE)
+    await story.recorded(2, "AttemptStarted", "StepStarted", "Superseded", "Superseded")
+    await story.recorded(3, "AttemptStarted", "StepStarted")
+    assert (await story.rollout()).status.quarantine == ()
+    half = {await story.stable(): 50, await story.candidate(): 50}
+    assert story.weights() == half
+
+
+async def before_soak(story: Story) -> None:
+    await story.first_version(strategy={"steps": [{**objects.FULL, "full": {"soakSeconds": 3600}}]})
+    story.behaves("v2", violation=1.0)
+
+
+async def failing_soak(story: Story) -> None:
+    """Story 17, from the release to rest."""
+    await story.release("v2")
+    found = await story.until(phase("Reverted"), PATIENCE)
+    assert [item.version for item in found.status.quarantine] == ["v2"]
+    await story.recorded(2, "AttemptStarted", "SoakStarted", "GateFailed", "GateFailed")
+    await story.only_serves("v1")
+
+
 STORIES: dict[str, tuple[Ready, Told, tuple[str, ...]]] = {
     "2": (
         before_promotion,
@@ -79,6 +112,8 @@ STORIES: dict[str, tuple[Ready, Told, tuple[str, ...]]] = {
         ),
     ),
     "13": (before_revert, revert, ("status: revert", "apply HTTPRoute: revert", "status: done")),
+    "5": (before_canary, superseding, ("status: revert", "apply HTTPRoute: revert", "status: done")),
+    "17": (before_soak, failing_soak, ("status: revert", "apply HTTPRoute: revert", "status: done")),
 }
 """What comes before the kills, what is told, and the kinds of write that are new in it."""
 
