@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from interlock.core import labels
 from interlock.core.observation import Manifest, Target
+from interlock.core.parts import mapping
 from interlock.core.workloads import SHADOW_SUFFIX, stored_template, template_hash, workload_name
 from interlock.errors import SpecError
 from interlock.model.release import VersionIdentity
@@ -43,7 +44,7 @@ def adoptable(rollout: Rollout, manifest: Manifest, known: Iterable[VersionIdent
             rendered = marks.get(labels.RENDERED) == "true"
             return rendered and any(_renders(manifest, rollout, version) for version in known)
         case "Deployment" | "Service" as kind:
-            selector = _SELECTOR[kind](manifest.get("spec") or {})
+            selector = _SELECTOR[kind](mapping(manifest.get("spec")))
             return bool(marks.get(labels.WORKLOAD) == meta["name"]) and selector == {
                 labels.WORKLOAD: meta["name"]
             }
@@ -52,7 +53,7 @@ def adoptable(rollout: Rollout, manifest: Manifest, known: Iterable[VersionIdent
 
 
 _SELECTOR: dict[str, Callable[[Manifest], object]] = {
-    "Deployment": lambda spec: (spec.get("selector") or {}).get("matchLabels"),
+    "Deployment": lambda spec: mapping(spec.get("selector")).get("matchLabels"),
     "Service": lambda spec: spec.get("selector"),
 }
 
@@ -71,7 +72,7 @@ def _renders(config: Manifest, rollout: Rollout, version: VersionIdentity) -> bo
 
     What a running version lives on is then what was tested: pods are made from the template in it.
     """
-    document = (config.get("data") or {}).get(labels.DOCUMENT_KEY)
+    document = mapping(config.get("data")).get(labels.DOCUMENT_KEY)
     if config["metadata"]["name"] != version.workload or config.get("immutable") is not True:
         return False
     if not isinstance(document, str) or hashlib.sha256(document.encode()).hexdigest() != version.digest:

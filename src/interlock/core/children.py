@@ -18,6 +18,7 @@ from interlock.core.observation import (
 )
 from interlock.core.waits import ACTIVE, needed_workloads
 from interlock.core.wanted import identify, same_content
+from interlock.errors import SpecError
 from interlock.model.release import VersionIdentity
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import RolloutStatus
@@ -85,7 +86,10 @@ def _source(
     what was tested stays what serves. One without our owner reference is adopted as it is.
     """
     if config is not None:
-        kept = workloads.stored_template(config)
+        try:
+            kept = workloads.stored_template(config)
+        except SpecError:
+            return None  # what runs goes on as it is; `unreadable` says so
         return (workloads.stored_target(want.identity, config), kept) if _is_orphan(config) else (None, kept)
     for target in (seen.target, seen.candidate, seen.baseline):
         if isinstance(target, Target) and isinstance(seen.template, Template):
@@ -93,6 +97,21 @@ def _source(
             if same and same_content(target, want.identity):
                 return target, seen.template
     return None
+
+
+def unreadable(seen: Observation) -> str:
+    """Which ConfigMap of a needed workload holds no template, and what to do; empty when each does.
+
+    A Deployment that is changed or deleted cannot be made again without it.
+    """
+    for want in wanted_workloads(seen, seen.rollout.status).values():
+        config = seen.workloads.get(want.identity.workload, NOTHING).config
+        try:
+            if config is not None:
+                workloads.stored_template(config)
+        except SpecError as error:
+            return str(error)
+    return ""
 
 
 def _is_orphan(manifest: Manifest) -> bool:

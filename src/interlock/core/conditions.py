@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from interlock.core import baseline, happened, silence, traffic, waits, wanted, workloads
+from interlock.core import baseline, children, happened, silence, traffic, waits, wanted, workloads
 from interlock.core.adoption import belongs
 from interlock.core.observation import NOTHING, Observation, Unusable
 from interlock.core.route import desired_route, is_closed
@@ -52,6 +52,8 @@ def _spec_problem(seen: Observation) -> tuple[Reason, str] | None:
         return Reason.INVALID_SPEC, seen.problem
     if found := baseline.unknown(seen):
         return Reason.BASELINE_UNKNOWN, found
+    if lost := children.unreadable(seen):
+        return Reason.DEPENDENCY_NOT_READY, lost
     for part in (seen.target, seen.template):
         if isinstance(part, Unusable):
             return Reason(part.reason), part.message

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from interlock.core.observation import Manifest
+from interlock.core.parts import mapping, text
 from interlock.model.rollout import Step
 
 MIRROR: Final = "HTTPRouteRequestMirror"
@@ -69,7 +70,7 @@ def capabilities(gateway_class: Manifest) -> Capabilities:
 
     A controller that is not known and lists nothing is trusted with weights, which are core, and no mirror.
     """
-    controller = str((gateway_class.get("spec") or {}).get("controllerName", ""))
+    controller = text(mapping(gateway_class.get("spec")).get("controllerName"))
     if features := _features(gateway_class):
         percent = MIRROR_PERCENT in features
         return Capabilities(
@@ -84,7 +85,7 @@ def capabilities(gateway_class: Manifest) -> Capabilities:
 
 def _features(gateway_class: Manifest) -> frozenset[str]:
     """Names in `status.supportedFeatures`: strings before Gateway API 1.2, objects with a name since."""
-    listed = (gateway_class.get("status") or {}).get("supportedFeatures")
+    listed = mapping(gateway_class.get("status")).get("supportedFeatures")
     if not isinstance(listed, list):
         return frozenset()
     names = (entry.get("name") if isinstance(entry, dict) else entry for entry in listed)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from interlock.core import labels, plans, traffic
 from interlock.core.effects import DeleteChild, Effect, RecordEntries, TellEvent
 from interlock.core.observation import Manifest, Observation, Target
+from interlock.core.parts import mappings, whole
 from interlock.core.steps import Transition, quarantines
 from interlock.core.waits import steps_hash
 from interlock.core.wanted import same_content
@@ -290,6 +291,7 @@ def new_release(effect: RecordEntries) -> Manifest:
 
 def appended(existing: Manifest, effect: RecordEntries) -> Manifest | None:
     """The Release with the entries it lacks, or None when it lacks none."""
-    held = {entry["seq"] for entry in existing["entries"]}
+    entries = mappings(existing.get("entries"))
+    held = {whole(entry.get("seq")) for entry in entries}
     missing = [entry.to_wire() for entry in effect.entries if entry.seq not in held]
-    return {**existing, "entries": [*existing["entries"], *missing]} if missing else None
+    return {**existing, "entries": [*entries, *missing]} if missing else None

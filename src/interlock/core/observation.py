@@ -142,7 +142,8 @@ class Observation:
     surplus: tuple[Manifest, ...] = ()
     """Releases beyond those that are kept: nothing that they remember is needed."""
     baseline: Target | Unusable | None = None
-    """The AgentVersion of the version that `memory` names as stable; looked up only when status is empty."""
+    """The AgentVersion of the stable version; looked up only when status is empty (then by `memory`), or
+    while the ConfigMap that its workload is made from does not exist."""
     obstacles: tuple[Obstacle, ...] = ()
     """Other objects that are in the way, gravest first."""
     firing: str = ""

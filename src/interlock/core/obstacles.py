@@ -13,6 +13,7 @@ from interlock.core import labels
 from interlock.core.adoption import belongs
 from interlock.core.gateways import capabilities, refusal
 from interlock.core.observation import Holds, Manifest, Obstacle, Template
+from interlock.core.parts import mapping, mappings, text, texts
 from interlock.core.traffic import GATEWAY_GROUP
 from interlock.core.workloads import shadow_name
 from interlock.model.base import format_time
@@ -79,7 +80,7 @@ def _agent_taken(rollout: Rollout, others: Iterable[Manifest]) -> Iterator[Obsta
     older = [
         other
         for other in others
-        if (other.get("spec") or {}).get("agent") == agent and _age(other) < (created, meta.uid)
+        if mapping(other.get("spec")).get("agent") == agent and _age(other) < (created, meta.uid)
     ]
     for oldest in sorted(older, key=_age)[:1]:
         text = (
@@ -121,8 +122,8 @@ def _leaking_services(pods: Sequence[Pod], theirs: Iterable[Manifest]) -> Iterat
 
 def selector_of(service: Manifest) -> Pod:
     """What a Service asks of its pods; empty when it selects none (or is a name elsewhere)."""
-    spec = service.get("spec") or {}
-    return {} if spec.get("type") == "ExternalName" else spec.get("selector") or {}
+    spec = mapping(service.get("spec"))
+    return {} if spec.get("type") == "ExternalName" else mapping(spec.get("selector"))
 
 
 # ------------------------------------------------------------------ Gateways
@@ -156,7 +157,7 @@ def _gateway_of(parent: ParentRef, rollout: Rollout) -> Place:
 
 def class_of(gateway: Manifest) -> str:
     """Name of a Gateway's class."""
-    return str((gateway.get("spec") or {}).get("gatewayClassName", ""))
+    return text(mapping(gateway.get("spec")).get("gatewayClassName"))
 
 
 # ------------------------------------------------------------------ other routes
@@ -172,20 +173,20 @@ def claims(route: Manifest) -> frozenset[Claim]:
 
     Source: Gateway API, HTTPRouteRule.matches: a rule without matches, and a match without a path, mean `/`.
     """
-    spec = route.get("spec") or {}
+    spec = mapping(route.get("spec"))
     matches = [
         match
-        for rule in spec.get("rules") or []
-        for match in (rule or {}).get("matches") or [{}]
+        for rule in mappings(spec.get("rules"))
+        for match in mappings(rule.get("matches")) or [{}]
         if _is_plain(match)
     ]
-    paths = [(match.get("path") or {}).get("value") or "/" for match in matches]
-    return frozenset(product(spec.get("hostnames") or [], (prefix(path) for path in paths)))
+    paths = [text(mapping(match.get("path")).get("value")) or "/" for match in matches]
+    return frozenset(product(texts(spec.get("hostnames")), (prefix(path) for path in paths)))
 
 
 def _is_plain(match: Manifest) -> bool:
     conditions = any(match.get(key) for key in ("headers", "queryParams", "method"))
-    return not conditions and (match.get("path") or {}).get("type", "PathPrefix") == "PathPrefix"
+    return not conditions and mapping(match.get("path")).get("type", "PathPrefix") == "PathPrefix"
 
 
 def prefix(path: str) -> str:
@@ -228,11 +229,11 @@ def _place(manifest: Manifest) -> Place:
 def _shared_gateway(rollout: Rollout, route: Manifest) -> Place | None:
     """A Gateway on which both meet: on the same listener, or either of them on all."""
     namespace, _ = _place(route)
-    for theirs in (route.get("spec") or {}).get("parentRefs") or []:
+    for theirs in mappings(mapping(route.get("spec")).get("parentRefs")):
         if (theirs.get("group", GATEWAY_GROUP), theirs.get("kind", "Gateway")) != (GATEWAY_GROUP, "Gateway"):
             continue
-        place = (theirs.get("namespace") or namespace, theirs.get("name"))
-        section = theirs.get("sectionName")
+        place = (text(theirs.get("namespace")) or namespace, text(theirs.get("name")))
+        section = text(theirs.get("sectionName"))
         for ours in rollout.spec.traffic.gateway_api.parent_refs:
             same = not section or not ours.section_name or section == ours.section_name
             if same and _gateway_of(ours, rollout) == place:

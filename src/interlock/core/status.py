@@ -11,6 +11,7 @@ from interlock.analysis.gates import EvidenceReport
 from interlock.core import labels
 from interlock.core.conditions import Said, conditions
 from interlock.core.observation import NOTHING, Manifest, Observation
+from interlock.core.parts import mapping, mappings, whole
 from interlock.core.waits import ACTIVE, running_step
 from interlock.model.base import format_time
 from interlock.model.conditions import Condition, ConditionStatus
@@ -138,8 +139,8 @@ def _serving(seen: Observation) -> tuple[int, str]:
     else:
         return 0, ""
     deployment = seen.workloads.get(name, NOTHING).deployment
-    pods = ((deployment or {}).get("status") or {}).get("replicas", 0)
-    return pods, f"{labels.WORKLOAD}={name}"
+    pods = whole(mapping((deployment or {}).get("status")).get("replicas"))
+    return max(0, pods), f"{labels.WORKLOAD}={name}"
 
 
 def _gates(seen: Observation, before: RolloutStatus) -> tuple[GateStatus, ...]:
@@ -167,10 +168,10 @@ def _gates(seen: Observation, before: RolloutStatus) -> tuple[GateStatus, ...]:
 def unreadable(manifest: Manifest, problem: str, now: datetime) -> Manifest:
     """The status of a Rollout that cannot be parsed (a newer version's, or edited by hand): all that it
     holds stays, Ready and Stalled say what is wrong."""
-    held: Manifest = dict(manifest.get("status") or {})
+    held: Manifest = dict(mapping(manifest.get("status")))
     since = {
-        c.get("type"): c.get("lastTransitionTime")
-        for c in held.get("conditions") or []
+        str(c.get("type")): c.get("lastTransitionTime")
+        for c in mappings(held.get("conditions"))
         if c.get("type") == "Stalled" or c.get("status") == "False"
     }
     generation = manifest["metadata"].get("generation", 0)

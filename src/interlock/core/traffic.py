@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from interlock.core import labels
 from interlock.core.observation import Manifest, RouteState, WorkloadState
+from interlock.core.parts import mapping, mappings, text, whole
 from interlock.core.workloads import covers, owner_reference, shadow_name
 from interlock.model.rollout import Rollout, Step
 from interlock.model.rolloutstatus import TrafficStatus
@@ -84,16 +85,17 @@ def _mirror(service: str, port: int, percent: int) -> Manifest:
 
 
 def read_route(manifest: Manifest) -> RouteState:
-    """Weights, mirror and acceptance out of an HTTPRoute; unknown fields are passed over."""
-    rules = manifest.get("spec", {}).get("rules") or []
+    """Weights, mirror and acceptance out of an HTTPRoute, whatever it holds: what is no route is passed over,
+    and a weight that is no number is the default, 1."""
     weights: dict[str, int] = {}
     mirror: tuple[str, int] | None = None
-    for rule in rules:
-        for backend in rule.get("backendRefs") or []:
-            weights[backend["name"]] = backend.get("weight", 1)
-        for item in rule.get("filters") or []:
-            if (target := item.get("requestMirror")) is not None:
-                mirror = (target["backendRef"]["name"], target.get("percent", 100))
+    for rule in mappings(mapping(manifest.get("spec")).get("rules")):
+        for backend in mappings(rule.get("backendRefs")):
+            weights[text(backend.get("name"))] = whole(backend.get("weight"), 1)
+        for item in mappings(rule.get("filters")):
+            if target := mapping(item.get("requestMirror")):
+                named = text(mapping(target.get("backendRef")).get("name"))
+                mirror = (named, whole(target.get("percent"), 100))
     accepted, problem = _acceptance(manifest)
     return RouteState(manifest, weights, mirror, accepted, problem)
 
@@ -101,15 +103,15 @@ def read_route(manifest: Manifest) -> RouteState:
 def _acceptance(manifest: Manifest) -> tuple[bool, str]:
     """Every parent that the route names must be accepted, by whoever answers for that parent."""
     generation = manifest["metadata"].get("generation", 0)
-    told = (manifest.get("status") or {}).get("parents") or []
-    wanted = manifest.get("spec", {}).get("parentRefs") or []
+    told = mappings(mapping(manifest.get("status")).get("parents"))
+    wanted = mappings(mapping(manifest.get("spec")).get("parentRefs"))
     namespace = manifest["metadata"].get("namespace", "")
     accepted = 0
     for reference in wanted:
         answers = [
             _answer(parent, generation)
             for parent in told
-            if _gateway(parent.get("parentRef") or {}, namespace) == _gateway(reference, namespace)
+            if _gateway(mapping(parent.get("parentRef")), namespace) == _gateway(reference, namespace)
         ]
         if problem := next((problem for _, problem in answers if problem), ""):
             return False, problem
@@ -120,9 +122,9 @@ def _acceptance(manifest: Manifest) -> tuple[bool, str]:
 def _gateway(reference: Manifest, namespace: str) -> tuple[str, str, str]:
     """Namespace, name and listener that a parentRef means."""
     return (
-        reference.get("namespace") or namespace,
-        reference.get("name", ""),
-        reference.get("sectionName") or "",
+        text(reference.get("namespace")) or namespace,
+        text(reference.get("name")),
+        text(reference.get("sectionName")),
     )
 
 
@@ -131,9 +133,9 @@ def _answer(parent: Manifest, generation: int) -> tuple[bool, str]:
 
     Other conditions are passed over: implementations add their own.
     """
-    found = {c.get("type"): c for c in parent.get("conditions") or [] if isinstance(c, dict)}
+    found = {text(c.get("type")): c for c in mappings(parent.get("conditions"))}
     relevant = [found.get("Accepted"), found.get("ResolvedRefs")]
-    current = [c for c in relevant if c and c.get("observedGeneration", 0) >= generation]
+    current = [c for c in relevant if c and whole(c.get("observedGeneration")) >= generation]
     refused = next((c for c in current if c.get("status") != "True"), None)
     if refused:
         return False, f"{refused.get('reason', 'refused')}: {refused.get('message', '')}"[:512]

@@ -9,14 +9,16 @@ import copy
 import hashlib
 import json
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import rfc8785
+from pydantic import BaseModel, Field, StrictInt, ValidationError
 
 from interlock.core import labels
 from interlock.core.observation import Manifest, Target, Template, WorkloadState
+from interlock.core.parts import mapping, mappings, whole
 from interlock.errors import SpecError
-from interlock.model.base import API_VERSION, read_time
+from interlock.model.base import API_VERSION, first_problem, read_time
 from interlock.model.release import VersionIdentity
 from interlock.model.rollout import Rollout
 
@@ -28,19 +30,69 @@ _TAKEN_OVER = ("minReadySeconds", "progressDeadlineSeconds", "revisionHistoryLim
 
 
 def template_of(deployment: Manifest) -> Template:
-    """Read a Deployment as a template. Raises SpecError when it is not marked as one."""
-    meta, spec = deployment["metadata"], deployment["spec"]
+    """Read a Deployment as a template. Raises SpecError when it is not marked as one, or is none."""
+    meta, spec = deployment["metadata"], mapping(deployment.get("spec"))
     if (meta.get("labels") or {}).get(labels.TEMPLATE) != "true":
         raise SpecError(
             f'Deployment `{meta["name"]}` must carry the label {labels.TEMPLATE}: "true" to be used as a '
             "template, so that no running Deployment is cloned by mistake"
         )
     kept: Manifest = {key: copy.deepcopy(spec[key]) for key in _TAKEN_OVER if key in spec}
-    own_keys = set((spec.get("selector") or {}).get("matchLabels") or {})
+    if problem := _no_template(kept):
+        raise SpecError(f"Deployment `{meta['name']}` cannot be used as a template: {problem}")
+    own_keys = set(mapping(mapping(spec.get("selector")).get("matchLabels")))
     pod_meta = kept["template"].setdefault("metadata", {})
     pod_meta.pop("creationTimestamp", None)
     pod_meta["labels"] = {k: v for k, v in (pod_meta.get("labels") or {}).items() if k not in own_keys}
-    return Template(meta["name"], kept, template_hash(kept))
+    try:
+        return Template(meta["name"], kept, template_hash(kept))
+    except (ValueError, RecursionError) as error:
+        raise SpecError(f"Deployment `{meta['name']}` cannot be used as a template: {error}") from None
+
+
+class _Named(BaseModel):
+    name: str
+
+
+class _Variable(_Named):
+    value: str | None = None
+
+
+class _Container(_Named):
+    """What a clone changes of a container must be what it takes it for; the rest is the API server's."""
+
+    env: list[_Variable] | None = None
+    volumeMounts: list[_Named] | None = None  # noqa: N815 - as on the wire
+    lifecycle: dict[str, Any] | None = None
+
+
+class _Pod(BaseModel):
+    containers: Annotated[list[_Container], Field(min_length=1)]
+    volumes: list[_Named] | None = None
+    terminationGracePeriodSeconds: StrictInt = 30  # noqa: N815 - as on the wire
+
+
+class _PodMeta(BaseModel):
+    labels: dict[str, str] | None = None
+
+
+class _PodTemplate(BaseModel):
+    metadata: _PodMeta = _PodMeta()
+    spec: _Pod
+
+
+class _Clonable(BaseModel):
+    template: _PodTemplate
+    progressDeadlineSeconds: StrictInt = 600  # noqa: N815 - as on the wire
+
+
+def _no_template(spec: Any) -> str:
+    """Why no pods can be made from this part of a Deployment; empty when they can."""
+    try:
+        _Clonable.model_validate(spec)
+    except ValidationError as error:
+        return first_problem(error, "spec")
+    return ""
 
 
 def template_hash(spec: Manifest) -> str:
@@ -103,10 +155,15 @@ def stored_template(config: Manifest) -> Template:
     """The template that a workload was prepared with, out of its ConfigMap. SpecError when it is none."""
     try:
         stored = json.loads(config["data"][labels.TEMPLATE_KEY])
-        return Template(stored["name"], stored["spec"], "")
-    except (KeyError, TypeError, ValueError) as error:
-        name = config["metadata"]["name"]
-        raise SpecError(f"ConfigMap {name} holds no template of ours: delete it") from error
+        name, spec = str(stored["name"]), stored["spec"]
+        problem = _no_template(spec)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        problem = "it is missing or no JSON"
+    if problem:
+        raise SpecError(
+            f"ConfigMap {config['metadata']['name']} holds no template of ours: delete it ({problem})"
+        )
+    return Template(name, spec, "")
 
 
 def stored_target(identity: VersionIdentity, config: Manifest) -> Target:
@@ -121,7 +178,8 @@ def deployment(
     name = identity.workload if mode == "live" else shadow_name(identity.workload)
     spec = copy.deepcopy(template.spec)
     pod = spec["template"]
-    pod["metadata"]["labels"] |= {
+    meta = pod.setdefault("metadata", {})
+    meta["labels"] = (meta.get("labels") or {}) | {
         labels.ROLLOUT: rollout.metadata.name,
         labels.AGENT: rollout.spec.agent,
         labels.AGENT_VERSION: identity.version,
@@ -183,8 +241,9 @@ def _sleep_before_stop(pod: Manifest) -> None:
     if seconds < 1:
         return
     for container in pod["containers"]:
-        lifecycle = container.setdefault("lifecycle", {})
-        lifecycle.setdefault("preStop", {"sleep": {"seconds": seconds}})
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": seconds}}} | (
+            container.get("lifecycle") or {}
+        )
 
 
 def service(rollout: Rollout, workload: str, *, mode: str) -> Manifest:
@@ -206,18 +265,25 @@ def is_available(state: WorkloadState) -> bool:
     """Every wanted pod of the current template is Available and the Service has endpoints."""
     if state.deployment is None or state.service is None or not state.ready_endpoints:
         return False
-    spec, status = state.deployment["spec"], state.deployment.get("status") or {}
-    wanted = spec.get("replicas", 1)
-    return bool(
-        status.get("observedGeneration", 0) >= state.deployment["metadata"].get("generation", 0)
-        and status.get("updatedReplicas", 0) >= wanted
-        and status.get("availableReplicas", 0) >= wanted
+    spec, status = mapping(state.deployment.get("spec")), mapping(state.deployment.get("status"))
+    wanted = whole(spec.get("replicas"), 1)
+    return (
+        whole(status.get("observedGeneration")) >= whole(state.deployment["metadata"].get("generation"))
+        and whole(status.get("updatedReplicas")) >= wanted
+        and whole(status.get("availableReplicas")) >= wanted
     )
+
+
+def pod_labels(deployment: Manifest) -> dict[str, str]:
+    """Labels of the pods that a Deployment makes; empty where it does not say."""
+    template = mapping(mapping(deployment.get("spec")).get("template"))
+    found = mapping(mapping(template.get("metadata")).get("labels"))
+    return {key: value for key, value in found.items() if isinstance(value, str)}
 
 
 def unavailable_since(state: WorkloadState) -> datetime | None:
     """Since when the Deployment says that it is not Available; None while it does not say so."""
-    for condition in ((state.deployment or {}).get("status") or {}).get("conditions") or []:
+    for condition in mappings(mapping((state.deployment or {}).get("status")).get("conditions")):
         if condition.get("type") == "Available" and condition.get("status") == "False":
             return read_time(condition.get("lastTransitionTime"))
     return None

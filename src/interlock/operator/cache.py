@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from interlock.core import labels
+from interlock.core.parts import mapping, mappings
 
 Manifest = dict[str, Any]
 Key = tuple[str, str, str]
@@ -139,12 +140,12 @@ def trimmed(manifest: Manifest) -> Manifest:
         meta["annotations"] = {k: v for k, v in meta["annotations"].items() if k != _NOISE}
     kept = {**manifest, "metadata": meta}
     match manifest["kind"]:
-        case "ConfigMap" if meta.get("ownerReferences") and labels.DOCUMENT_KEY in (kept.get("data") or {}):
+        case "ConfigMap" if meta.get("ownerReferences") and labels.DOCUMENT_KEY in mapping(kept.get("data")):
             kept["data"] = {k: v for k, v in kept["data"].items() if k != labels.DOCUMENT_KEY}
         case "EndpointSlice":
             kept = {key: kept[key] for key in ("apiVersion", "kind", "metadata") if key in kept}
             kept["endpoints"] = [
-                {"conditions": {"ready": (endpoint.get("conditions") or {}).get("ready", True)}}
-                for endpoint in manifest.get("endpoints") or []
+                {"conditions": {"ready": mapping(endpoint.get("conditions")).get("ready", True)}}
+                for endpoint in mappings(manifest.get("endpoints"))
             ]
     return kept

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from interlock.analysis import presets
 from interlock.analysis.gates import AttemptEvidence, EvidenceReport, Plan
 from interlock.core.observation import Timing, Unreadable
+from interlock.core.parts import mapping, mappings
 from interlock.core.plans import plan_of, plan_problem, step_times
 from interlock.errors import InterlockError
 from interlock.model.release import Stage
@@ -274,9 +275,9 @@ def _place(rollout: Rollout) -> tuple[str, str]:
 
 def is_worth_reading(manifest: Manifest) -> bool:
     """Whether a Rollout may have something to read: a glance at the raw object keeps idle ones free."""
-    held = manifest.get("status") or {}
-    stage = (held.get("attempt") or {}).get("stage")
-    gates = ((manifest.get("spec") or {}).get("analysis") or {}).get("gates") or ()
+    held = mapping(manifest.get("status"))
+    stage = mapping(held.get("attempt")).get("stage")
+    gates = mappings(mapping(mapping(manifest.get("spec")).get("analysis")).get("gates"))
     return bool(
         stage in ("Running", "Soaking")
         or held.get("draining")

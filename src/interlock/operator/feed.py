@@ -15,6 +15,7 @@ import kopf
 
 from interlock.adapters.kubernetes import Connection
 from interlock.core import labels
+from interlock.core.parts import mapping, mappings
 from interlock.errors import DependencyError
 
 WATCHED: dict[str, tuple[str, str, str]] = {
@@ -92,6 +93,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.peering.standalone = True
     chosen.watching.server_timeout = 240
     chosen.networking.request_timeout = 15
+    chosen.queueing.idle_timeout = 0.2  # each object has a worker, which keeps its last event for that long
     chosen.networking.error_backoffs = _Forever()
     chosen.persistence.diffbase_storage = _NoDiffBase()
     chosen.persistence.progress_storage = _NoProgress()
@@ -136,17 +138,17 @@ def lean(manifest: Manifest) -> Manifest:
         return _identified(manifest)  # half a MiB for each running attempt, read only after a restart
     if labels.ROLLOUT in marks:
         return manifest
-    spec = manifest.get("spec") or {}
+    spec = mapping(manifest.get("spec"))
     match manifest["kind"]:
         case "Service":
             kept = _only(spec, "selector", "type")
         case "HTTPRoute":
-            rules = [_only(rule, "matches") for rule in spec.get("rules") or []]
+            rules = [_only(rule, "matches") for rule in mappings(spec.get("rules"))]
             kept = _only(spec, "parentRefs", "hostnames") | {"rules": rules}
         case "Gateway":
             kept = _only(spec, "gatewayClassName")
         case "GatewayClass":
-            features = _only(manifest.get("status") or {}, "supportedFeatures")
+            features = _only(mapping(manifest.get("status")), "supportedFeatures")
             return _identified(manifest) | {"spec": _only(spec, "controllerName"), "status": features}
         case _:
             return manifest

@@ -15,6 +15,7 @@ from interlock.core.baseline import is_blank
 from interlock.core.ledger import release_of
 from interlock.core.memory import prunable, remember
 from interlock.core.observation import (
+    NOTHING,
     Manifest,
     Memory,
     Observation,
@@ -26,6 +27,7 @@ from interlock.core.observation import (
     WorkloadState,
 )
 from interlock.core.obstacles import Pod, Surroundings, claims_of, clone_labels, obstacles, parents
+from interlock.core.parts import mapping, mappings, whole
 from interlock.core.plans import plan_problem
 from interlock.core.wanted import identity_of, is_at_rest, kept_back, serves
 from interlock.errors import DependencyError, SpecError
@@ -92,16 +94,19 @@ class Observer:
         route = self._cache.get("HTTPRoute", meta.namespace, meta.name)
         remembered = self._memory(rollout, route)
         memory = remembered.memory
+        works = self._workloads(rollout, _known(rollout, memory))
         baseline: Target | Unusable | None = None
         if memory is not None and memory.stable is not None and is_blank(status):
             baseline = await self.version(meta.namespace, memory.stable.version)
+        elif status.stable is not None and works.get(status.stable.workload, NOTHING).config is None:
+            baseline = await self.version(meta.namespace, status.stable.version)
         seen = Observation(
             rollout=rollout,
             timing=self._timing,
             target=target,
             candidate=candidate,
             template=self._template(rollout),
-            workloads=self._workloads(rollout, _known(rollout, memory)),
+            workloads=works,
             route=traffic.read_route(route) if route else None,
             recorded_seq=self._recorded(rollout),
             memory=memory,
@@ -222,9 +227,9 @@ class Observer:
     def _ready_endpoints(self, namespace: str, service: str) -> int:
         slices = self._cache.labelled("EndpointSlice", namespace, SERVICE, service)
         return sum(
-            bool((endpoint.get("conditions") or {}).get("ready", True))
+            mapping(endpoint.get("conditions")).get("ready") in (None, True)  # not said means ready
             for item in slices
-            for endpoint in item.get("endpoints") or []
+            for endpoint in mappings(item.get("endpoints"))
         )
 
     # ------------------------------------------------------------ what is remembered
@@ -283,7 +288,8 @@ class Observer:
         release = self._cache.get(
             "Release", rollout.metadata.namespace, release_of(rollout, rollout.status.attempt)
         )
-        return max((entry["seq"] for entry in (release or {}).get("entries") or []), default=0)
+        entries = mappings((release or {}).get("entries"))
+        return max((whole(entry.get("seq")) for entry in entries), default=0)
 
 
 def _known(rollout: Rollout, memory: Memory | None) -> list[VersionIdentity]:
@@ -301,7 +307,7 @@ def _names(version: VersionIdentity) -> tuple[str, str]:
 def _pods(seen: Observation, tried: VersionIdentity) -> Sequence[Pod]:
     """Labels of the pods of the version that is tried or comes next."""
     made = [seen.workloads[name].deployment for name in _names(tried) if name in seen.workloads]
-    running = [m["spec"]["template"]["metadata"]["labels"] for m in made if m is not None]
+    running = [labels_ for m in made if m is not None and (labels_ := workloads.pod_labels(m))]
     if running or isinstance(seen.template, Unusable):
         return running
     return clone_labels(seen.rollout, tried.version, tried.workload, seen.template)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from interlock.core import labels
+from interlock.core.parts import mapping
 from interlock.operator.cache import Cache, Key, Manifest
 
 
@@ -32,14 +33,14 @@ def concerned(cache: Cache, manifest: Manifest) -> Iterator[Key]:
 
 def _naming_version(cache: Cache, namespace: str, version: str) -> Iterator[Key]:
     for rollout in cache.all("Rollout", namespace):
-        spec, status = rollout.get("spec") or {}, rollout.get("status") or {}
-        names = {(spec.get("versionRef") or {}).get("name"), (status.get("candidate") or {}).get("version")}
-        if version in names:
+        spec, status = mapping(rollout.get("spec")), mapping(rollout.get("status"))
+        wanted, tried = mapping(spec.get("versionRef")), mapping(status.get("candidate"))
+        if version in (wanted.get("name"), tried.get("version")):
             yield ("Rollout", namespace, rollout["metadata"]["name"])
 
 
 def _using_template(cache: Cache, namespace: str, template: str) -> Iterator[Key]:
     for rollout in cache.all("Rollout", namespace):
-        reference = ((rollout.get("spec") or {}).get("workload") or {}).get("templateRef") or {}
-        if reference.get("name") == template:
+        workload = mapping(mapping(rollout.get("spec")).get("workload"))
+        if mapping(workload.get("templateRef")).get("name") == template:
             yield ("Rollout", namespace, rollout["metadata"]["name"])
