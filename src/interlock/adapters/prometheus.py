@@ -201,5 +201,9 @@ def parse(status: int, body: bytes) -> Samples | Unreadable:
 
 def _series(item: dict[str, Any]) -> Series:
     labels = {str(key): str(value) for key, value in item["metric"].items()}
-    points = ((float(moment), float(value)) for moment, value in item.get("values") or ())
-    return Series(labels, tuple((t, v) for t, v in points if math.isfinite(t) and math.isfinite(v)))
+    points = [
+        (at, number)
+        for moment, value in item.get("values") or ()
+        if math.isfinite(at := float(moment)) and math.isfinite(number := float(value))
+    ]
+    return Series(labels, tuple(points))
