@@ -89,3 +89,8 @@ def ever(story: Story, wanted: Wanted) -> bool:
     """Was it ever so, in any version of the Rollout?"""
     history = story.land.witness.history(story.namespace, "Rollout")
     return any(wanted(Rollout.read(seen.manifest)) for seen in history if seen.event != "DELETED")
+
+
+def ever_served(story: Story) -> set[str]:
+    """All workloads that the route ever gave any weight."""
+    return {name for split in story.splits() for name, weight in split.items() if weight}

@@ -9,7 +9,7 @@ from interlock.model.rollout import Rollout
 from tests.cluster import objects
 from tests.cluster.chorus import together
 from tests.cluster.objects import CANARY_FIRST, QUICK
-from tests.cluster.seen import attempt_is, ever, stable_is, stalled
+from tests.cluster.seen import attempt_is, ever, ever_served, stable_is, stalled
 from tests.cluster.story import Story, clock_runs, condition, healthy, phase
 
 SECONDS = 3
@@ -36,9 +36,7 @@ async def test_4_a_candidate_that_never_comes_up_is_taken_off_and_may_come_again
     assert (attempt.reason, found.status.quarantine) == ("ProgressDeadline", ())
     assert stalled("Reverted", "did not become Available within 3 s", "v1 serves")(found)
     await story.recorded(2, "AttemptStarted", "ProgressDeadline", "ProgressDeadline")
-    assert [{name for name, weight in split.items() if weight} for split in story.splits()] == [
-        {stable} for _ in story.splits()
-    ], "stable served all the time"
+    assert ever_served(story) == {stable}, "stable served all the time"
     await story.sync()
     await story.holds(phase("Reverted"), SECONDS)
     assert len(await story.all("Release")) == 2, "the same release does not start again by itself"
@@ -63,7 +61,7 @@ async def test_4_paused_the_deadline_does_not_run(story: Story) -> None:
     await story.pause(on=False)
     await story.until(phase("Reverted"))
     await story.recorded(2, "AttemptStarted", "ProgressDeadline", "ProgressDeadline")
-    assert {name for split in story.splits() for name, weight in split.items() if weight} == {stable}
+    assert ever_served(story) == {stable}
 
 
 @together
@@ -125,14 +123,9 @@ FOLLOWED = {"warmupSeconds": 1, "gates": [objects.VIOLATIONS]}
 async def test_11_a_spec_that_cannot_be_followed_is_named_and_recovers(story: Story) -> None:
     await story.begin("v1", analysis={"gates": [objects.VIOLATIONS, UNKNOWN]})
     await story.until(stalled("InvalidSpec", "spec.analysis.gates[1] (speed)", "words-per-minute"))
-    assert await story.all("Deployment") == [d for d in await story.all("Deployment") if is_template(d)]
+    assert [m["metadata"]["name"] for m in await story.all("Deployment")] == [objects.NAME]
     await story.edit(analysis=FOLLOWED)
     await story.until(healthy("v1"))
-
-
-def is_template(manifest: dict[str, Any]) -> bool:
-    """Is it the user's own?"""
-    return str(manifest["metadata"]["name"]) == objects.NAME
 
 
 @together

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.cluster import objects
-from tests.cluster.story import Story
+from tests.cluster.api import core
+from tests.cluster.story import Story, healthy
 from tests.cluster.waiting import until
 
 LEVELS = 9_000
@@ -23,3 +26,23 @@ async def test_30_deeply_nested_json_stops_nobody_else(story: Story) -> None:
 
     await until(refused, 20, "the deep version to be refused", story.land.operator_log)
     await story.kubectl("delete", "agentversion", "deep")
+
+
+async def test_30_strange_characters_and_malformed_annotations_are_only_read_over(story: Story) -> None:
+    """kopf keeps state in annotations of its own; what stands in them must not blind the operator."""
+    text = "\u202eÜnïcödé \u2028 💥 {{ name }} $(rm -rf /) </script>"
+    version = objects.agent_version("v1", content=text)
+    wanted = objects.rollout("v1", f"{story.namespace}.example.com")
+    for manifest in (version, wanted):
+        manifest["metadata"]["annotations"] = {
+            "kopf.zalando.org/last-handled-configuration": "{not json",
+            "kopf.zalando.org/touch-dummy": "💥" * 1000,
+            "interlock.dev/version": "9" * 5000,
+        }
+    await story.apply(objects.template(), version, wanted)
+    await story.until(healthy("v1"))
+    rendered = await story.land.api.get(core(story.namespace, "configmaps", await story.stable()))
+    assert rendered is not None
+    (prompt,) = json.loads(rendered["data"]["agent.json"])["prompts"]
+    assert prompt["template"] == f"You are {text}."
+    assert await story.diff() == ""

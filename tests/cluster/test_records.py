@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import copy
 import hashlib
@@ -14,10 +13,9 @@ import httpx
 
 from tests.cluster import objects
 from tests.cluster.api import INTERLOCK, Manifest, core, grouped
-from tests.cluster.conftest import NewStory
+from tests.cluster.chorus import together
 from tests.cluster.landscape import Landscape
 from tests.cluster.objects import CANARY_FIRST, QUICK
-from tests.cluster.operator import Operator
 from tests.cluster.seen import stable_is, stalled
 from tests.cluster.story import Story, clock_runs, condition, healthy, measured, phase
 from tests.cluster.waiting import until
@@ -116,6 +114,7 @@ def in_configmap(name: str, key: str, text: str) -> tuple[Manifest, Manifest]:
     return held | {"data": {key: text}}, {"configMapRef": reference}
 
 
+@together
 async def test_31_large_content_is_refused_with_words_and_works_as_they_say(story: Story) -> None:
     """Client-side kubectl apply throughout: it keeps a copy of each manifest in an annotation."""
     await story.first_version(strategy=QUICK)
@@ -146,6 +145,7 @@ async def test_31_large_content_is_refused_with_words_and_works_as_they_say(stor
     assert [tool["name"] for tool in document["tools"]] == [f"tool_{n}" for n in range(117)]
 
 
+@together
 async def test_31_what_does_not_fit_into_kubectls_copy_is_refused_with_words(story: Story) -> None:
     version = objects.agent_version("v2", prompts=prompts(140_000), tools=tools(117))
     refused = await story.refused("apply", "-f", "-", stdin=json.dumps(version))
@@ -201,6 +201,7 @@ async def refuses(story: Story) -> bool:
     return REFUSAL in await story.said(*arguments, stdin=json.dumps(probe))
 
 
+@together
 async def test_32b_a_record_that_takes_no_writes_keeps_no_revert_from_the_route(story: Story) -> None:
     await story.first_version(strategy=CANARY_FIRST)
     await story.release("v2")
@@ -224,26 +225,32 @@ async def at_stable(story: Story, stable: str) -> bool:
     return story.weights()[stable] == 100
 
 
-async def test_32b_a_record_that_takes_no_writes_holds_what_would_walk_on(
-    new_story: NewStory, operator: Operator
-) -> None:
-    first, second = await new_story(), await new_story()
+WALKED = ("AttemptStarted", "StepStarted", "SoakStarted", "SoakPassed")
 
-    async def held(story: Story, *, begun: bool) -> None:
-        await story.first_version(strategy=QUICK)
-        if begun:
-            story.traffic(0)
-            await story.release("v2")
-            await story.until(clock_runs("canary"))
-            await story.recorded(2, "AttemptStarted", "StepStarted")
-        async with closed_record(story):
-            await (story.sync() if begun else story.release("v2"))
-            story.traffic(40)
-            stage = "Full" if begun else "Preparing"
-            await story.until(phase(stage))
-            await story.holds(phase(stage), 4)
-        await story.until(healthy("v2"), 60)
-        await story.recorded(2, "AttemptStarted", "StepStarted", "SoakStarted", "SoakPassed")
 
-    await asyncio.gather(held(first, begun=True), held(second, begun=False))
-    assert "Traceback" not in operator.program.log.read_text()
+@together
+async def test_32b_a_record_that_takes_no_writes_holds_an_attempt_that_begins(story: Story) -> None:
+    await story.first_version(strategy=QUICK)
+    async with closed_record(story):
+        await story.release("v2")
+        await story.until(phase("Preparing"))
+        await story.holds(phase("Preparing"), 4)
+    await story.until(healthy("v2"), 60)
+    await story.recorded(2, *WALKED)
+
+
+@together
+async def test_32b_a_record_that_takes_no_writes_holds_a_step_that_would_end(story: Story) -> None:
+    """The move that is decided is not lost, and none comes after it."""
+    await story.first_version(strategy=QUICK)
+    story.traffic(0)
+    await story.release("v2")
+    await story.until(clock_runs("canary"))
+    await story.recorded(2, "AttemptStarted", "StepStarted")
+    async with closed_record(story):
+        story.traffic(40)
+        await story.until(phase("Full"))
+        await story.holds(phase("Full"), 4)
+        await story.recorded(2, "AttemptStarted", "StepStarted")
+    await story.until(healthy("v2"), 60)
+    await story.recorded(2, *WALKED)

@@ -65,7 +65,7 @@ async def test_17_a_failure_in_the_soak_goes_back_to_a_stable_that_is_still_warm
     await story.release("v2")
     await story.until(measured("violations"))
     candidate = await story.candidate()
-    assert story.weights() == {stable: 0, candidate: 100} or story.weights() == {candidate: 100}
+    assert story.weights()[candidate] == 100
     assert (await story.condition("RollbackReady"))[:2] == ("True", "StableIsWarm")
     story.behaves("v2", violation=1.0)
     found = await story.until(phase("Reverted"))
