@@ -80,9 +80,12 @@ class Attempt:
     shadow: Pod = field(default_factory=lambda: agent("triage-b-shadow-1", "v2", SINCE - 5, "shadow"))
     stable: Pod = field(default_factory=lambda: agent("triage-a-1", "v1", 10.0))
     alerts: list[Series] = field(default_factory=list)
+    bounds: tuple[str, ...] = ()
+    """Of the histograms of task durations; none are exported without."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)  # noqa: S311 - a world, not a secret
+        self.lengths = random.Random(self.seed)  # noqa: S311 - apart: it changes no other chance
         self.evidence = AttemptEvidence(self.plan, SINCE)
         self.scrape()
         self.advance()
@@ -99,13 +102,20 @@ class Attempt:
         candidate: float = 0.92,
         share: float = 0.1,
         tasks: int = 20,
+        slow: tuple[float, float] = (0.1, 0.1),
     ) -> Attempt:
-        """Live tasks each second, a share of them on the candidate, with these success rates."""
+        """Live tasks each second, a share of them on the candidate, with these success rates.
+
+        `slow`: how many of stable's and of the candidate's tasks take longer than a minute, not 10 seconds.
+        """
         for _ in range(seconds):
             for _ in range(tasks):
                 mine = self.chance.random() < share
                 good = self.chance.random() < (candidate if mine else stable)
                 work(self.candidate if mine else self.stable, good=good)
+                if self.bounds:
+                    length = 61.0 if self.lengths.random() < slow[mine] else 10.0
+                    last(self.candidate if mine else self.stable, length, self.bounds)
             self.second()
         return self
 
@@ -150,3 +160,9 @@ class Attempt:
 def work(pod: Pod, *, good: bool, times: int = 1) -> None:
     pod.do(STARTED, times)
     pod.do(TASKS, times, outcome="success" if good else "failure")
+
+
+def last(pod: Pod, seconds: float, bounds: tuple[str, ...]) -> None:
+    """A task took so long: a histogram's buckets are cumulative, and all there from the start."""
+    for bound in bounds:
+        pod.do(BUCKETS, float(seconds <= float(bound)), le=bound)

@@ -22,13 +22,14 @@ def story(seed: int, *gates: Gate, warmup: float | None = None, twins: bool = Tr
 
     From when on a twin spoils the counts depends on the looks: that it is one shows only afterwards.
     """
-    attempt = Attempt(plan(*gates, steps=STEPS, warmup=warmup), seed=seed)
+    attempt = Attempt(plan(*gates, steps=STEPS, warmup=warmup), seed=seed, bounds=("5", "20.0", "+Inf"))
     for index in range(3):
         if index:
             attempt.start(index)
         for _ in range(attempt.chance.randint(2, 5)):
             share = 0.0 if index == 0 else attempt.chance.choice([0.0, 0.3 * index])
-            attempt.run(5, share=share, candidate=attempt.chance.choice([0.9, 0.6]), tasks=6)
+            slow = (0.2, attempt.lengths.choice([0.2, 0.7]))
+            attempt.run(5, share=share, candidate=attempt.chance.choice([0.9, 0.6]), tasks=6, slow=slow)
             _mishap(attempt, twins)
     attempt.run(5 - attempt.now % 5)
     return attempt

@@ -19,14 +19,26 @@ from interlock.analysis.gates import (
     Gate,
     GateReading,
     Limit,
+    Tail,
     Verdict,
 )
-from tests.analysis.attempt import CANARY, CRITICAL, SINCE, SUCCESS, VIOLATION, VIOLATIONS, Attempt, plan
+from tests.analysis.attempt import (
+    BUCKETS,
+    CANARY,
+    CRITICAL,
+    SINCE,
+    SUCCESS,
+    VIOLATION,
+    VIOLATIONS,
+    Attempt,
+    plan,
+)
 from tests.analysis.stories import looks, moved, samples, story, walk
 
 VERIFIED_GATE = Gate("verified", "verified-success-rate", Compare(0.02))
 PAGE = Gate("page", "", Alert({"interlock_action": "revert"}))
-GATES = (SUCCESS, VIOLATION, CRITICAL, VERIFIED_GATE, PAGE)
+SLOW = Gate("slow", "task-duration", Tail(20.0, 0.01))
+GATES = (SUCCESS, VIOLATION, CRITICAL, VERIFIED_GATE, PAGE, SLOW)
 seeds = st.integers(0, 10**6)
 
 
@@ -176,6 +188,20 @@ class TestUnderEditedGates:
         assert not attempt.run(10).report().reverts
         attempt.candidate.do(VIOLATIONS, rule="refund", severity="critical")
         assert attempt.run(5).report().failed == ("critical",)
+
+    def test_another_bound_finds_its_baselines(self) -> None:
+        """Else the tasks of all time within it would be births."""
+        attempt = Attempt(plan(SLOW), bounds=("20", "60", "+Inf"))
+        for pod in attempt.pods:
+            pod.do(BUCKETS, 10**6, le="60")
+            pod.do(BUCKETS, 10**6, le="+Inf")
+        attempt.run(100)
+        farther = replace(SLOW, test=Tail(60.0, 0.01), since=float(attempt.now))
+        attempt.plan = replace(attempt.plan, gates=(farther,))
+        attempt.evidence = moved(attempt.evidence, attempt.plan)
+        assert attempt.evidence.unprimed
+        attempt.evidence.prime(attempt.series(attempt.now - 30))
+        assert attempt.run(100, slow=(0.1, 0.6)).report().failed == ("slow",)
 
     def test_a_removed_gate_is_gone(self) -> None:
         attempt = Attempt(plan(SUCCESS, VIOLATION)).run(100)

@@ -16,6 +16,7 @@ BASE = {"ai_agent_tasks_started_total", "ai_agent_tasks_total", "process_start_t
         ("verified-success-rate", Kind.PROPORTION, True),
         ("policy-violation-rate", Kind.PROPORTION, False),
         ("critical-policy-violations", Kind.EVENTS, False),
+        ("task-duration", Kind.TAIL, False),
     ],
 )
 def test_what_they_are(name: str, kind: Kind, higher: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interlock.analysis.gates import Alert
+from interlock.analysis.gates import Alert, Tail
 from interlock.core.plans import gate_hash, gate_starts, has_alerts, plan_gate, plan_of, plan_problem
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
@@ -17,6 +17,11 @@ from tests.core.seen import LONG_AGO, NOW, TIMING, parsed, trying
 from tests.scenarios.objects import CANARY, CRITICAL, FULL, SHADOW, SUCCESS, VIOLATIONS, Manifest
 
 PAGE: Manifest = {"name": "page", "alert": {"matchLabels": {"b": "2", "a": "1"}}}
+SLOW: Manifest = {
+    "name": "slow",
+    "metric": "task-duration",
+    "tail": {"aboveSeconds": "30", "worseByPoints": "1"},
+}
 LATER = NOW + timedelta(minutes=5)
 
 
@@ -44,6 +49,7 @@ def test_rules_have_a_name_of_sixteen_digits() -> None:
     [
         rollout({**SUCCESS, "compare": {"worseByPoints": "1"}}),
         rollout({**SUCCESS, "metric": "task-success-rate"}),
+        rollout({**SLOW, "name": "success"}),
         rollout({**SUCCESS, "weight": 2}),
         rollout({**SUCCESS, "safety": True}),
         rollout(SUCCESS, falseRevertPercent="1"),
@@ -177,3 +183,23 @@ def test_an_alert_is_a_gate_without_a_metric() -> None:
     assert has_alerts(found)
     assert not has_alerts(rollout(SUCCESS))
     assert plan_gate(found.spec.analysis.gates[1]).test == Alert({"a": "1", "b": "2"})
+
+
+def test_a_tail_is_in_seconds_and_points() -> None:
+    found = rollout(SLOW)
+    assert plan_problem(found) == ""
+    assert plan_gate(found.spec.analysis.gates[0]).test == Tail(30.0, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        ({**SLOW, "metric": "task-success-rate"}, "tail must not be used with the metric task-success-rate"),
+        ({**SUCCESS, "metric": "task-duration"}, "compare must not be used with the metric task-duration"),
+        ({**SUCCESS, "metric": "speed"}, "metric must be one of "),
+    ],
+)
+def test_what_cannot_be_judged_names_its_gate(gate: Manifest, words: str) -> None:
+    problem = plan_problem(rollout(VIOLATIONS, gate))
+    assert problem.startswith(f"spec.analysis.gates[1] ({gate['name']}): ")
+    assert words in problem

@@ -21,7 +21,11 @@ COMPARE: Manifest = {
     "compare": {"worseByPoints": "0.5"},
 }
 LIMIT: Manifest = {"name": "violations", "metric": "policy-violation-rate", "limit": {"maxPercent": "1"}}
-
+TAIL: Manifest = {
+    "name": "slow",
+    "metric": "task-duration",
+    "tail": {"aboveSeconds": "30", "worseByPoints": "1"},
+}
 ALERT: Manifest = {"name": "page", "alert": {"matchLabels": {"severity": "page"}}}
 
 

@@ -66,6 +66,10 @@ def test_a_key_that_would_become_part_of_a_query_is_refused_with_its_field(name:
     [
         ({"analysis": alerting()}, "`spec.analysis.gates.0.alert.matchLabels` must have at least 1 item"),
         ({"analysis": alerting(severity="")}, "`spec.analysis.gates.0.alert.matchLabels.severity` must have"),
+        (
+            {"analysis": {"gates": [{"name": "slow", "tail": {"aboveSeconds": "30s"}}]}},
+            "`spec.analysis.gates.0.tail.aboveSeconds` must",
+        ),
         ({"strategy": {"steps": []}}, "`spec.strategy.steps` must have at least 1 item"),
         ({"historyLimit": 65}, "`spec.historyLimit` must be less than or equal to 64"),
     ],

@@ -39,6 +39,8 @@ class Part(Strict):
     success_in_shadow: Chance | None = None
     """With stubbed tools; as live when never named."""
     violation: Chance | None = None
+    slow: Chance | None = None
+    """Of a task that takes over a minute, not 10 s; without it no durations are exported."""
     critical_at: Annotated[int, Field(ge=1)] | None = None
     """The task (counted from 1, over all pods) with the first critical violation."""
 

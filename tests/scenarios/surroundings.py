@@ -47,6 +47,8 @@ class Behaviour:
     ready: bool = True
     success_in_shadow: float | None = None
     """With stubbed tools; None: as live."""
+    slow: float | None = None
+    """Probability that a task takes over a minute, not 10 s; None: it exports no durations."""
     room: int | None = None
     """More of its pods than these find no node; None: all find one."""
 
@@ -293,10 +295,17 @@ class Surroundings:
         self._count(pod, "ai_agent_tasks_total", outcome="success" if ok else "failure")
         result = "pass" if ok else "fail"
         self._count(pod, "ai_agent_tasks_verified_total", result=result, verifier="postcondition")
+        if behaviour.slow is not None:
+            self._observe(pod, 61.0 if self.random.random() < behaviour.slow else 10.0)
         if self.random.random() < behaviour.violation:
             self._count(pod, "ai_agent_policy_violations_total", rule="scope", severity="low")
         if behaviour.critical_at is not None and counted[workload] == behaviour.critical_at:
             self._count(pod, "ai_agent_policy_violations_total", rule="payment", severity="critical")
+
+    def _observe(self, pod: Pod, seconds: float) -> None:
+        for bound in ("5.0", "30.0", "60.0", "+Inf"):
+            within = float(seconds <= float(bound))
+            self._count(pod, "ai_agent_task_duration_seconds_bucket", within, le=bound)
 
     def _export_zeros(self, pod: Pod) -> None:
         for outcome in ("success", "failure"):

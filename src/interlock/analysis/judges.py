@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally, above, log_mean
-from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Mode, Plan, Track
-from interlock.analysis.presets import EventCount, Proportion, metric
+from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Mode, Plan, Tail, Track
+from interlock.analysis.presets import Binary, EventCount, Histogram, Proportion, metric
 from interlock.analysis.series import Series
 from interlock.analysis.timeline import Stretch, Timeline
 
@@ -31,7 +31,7 @@ class Outcome:
 class CompareJudge:
     """Evidence that the candidate is worse than stable: blocks, and one process for each step begun."""
 
-    def __init__(self, gate: Gate, test: Compare, metric: Proportion, plan: Plan) -> None:
+    def __init__(self, gate: Gate, test: Compare | Tail, metric: Binary, plan: Plan) -> None:
         self.gate = gate
         self.metric = metric
         self.planned = [step.index for step in plan.steps if gate.judges(step)]
@@ -271,6 +271,8 @@ def judge_of(gate: Gate, plan: Plan) -> Judge:
     match gate.test, metric(gate.metric):
         case Compare() as test, Proportion() as proportion:
             return CompareJudge(gate, test, proportion, plan)
+        case Tail() as test, Histogram() as histogram:
+            return CompareJudge(gate, test, histogram.beyond(test.above), plan)
         case Limit() as test, Proportion() as proportion:
             return LimitJudge(gate, test, proportion, plan)
         case Events() as test, EventCount() as events:
@@ -280,7 +282,7 @@ def judge_of(gate: Gate, plan: Plan) -> Judge:
 
 
 class _Part:
-    """Raw counts of a proportion: the part and the whole, read by different counters."""
+    """Raw counts of a part and the whole, read by different counters."""
 
     __slots__ = ("part", "total")
 
@@ -288,7 +290,7 @@ class _Part:
         self.part = 0.0
         self.total = 0.0
 
-    def add(self, outcome: Outcome, metric: Proportion) -> None:
+    def add(self, outcome: Outcome, metric: Binary) -> None:
         if metric.part.matches(outcome.labels):
             self.part += outcome.amount
         if metric.total.matches(outcome.labels):
@@ -303,10 +305,8 @@ class _Part:
         part.part, part.total = map(float, state)
         return part
 
-    def tally(self, metric: Proportion) -> Tally:
-        part = min(self.part, self.total)
-        return Tally(part if metric.higher_is_better else self.total - part, self.total)
+    def tally(self, metric: Binary) -> Tally:
+        return metric.tally(self.part, self.total)
 
-    def excess(self, metric: Proportion) -> float:
-        """Bad parts beyond the total, which the cap leaves out."""
-        return 0.0 if metric.higher_is_better else max(0.0, self.part - self.total)
+    def excess(self, metric: Binary) -> float:
+        return metric.excess(self.part, self.total)

@@ -50,6 +50,21 @@ class Compare:
 
 
 @dataclass(frozen=True, slots=True)
+class Tail:
+    """The share of outcomes beyond `above` (> 0, the histogram's unit) must not be higher than stable's.
+
+    `worse_by`: tolerated difference (a share, 0 ≤ worse_by < 1). `above` must be a bound of a bucket.
+    """
+
+    above: float
+    worse_by: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(0 < self.above < math.inf, "tail: above must be above 0")
+        _require(0 <= self.worse_by < 1, "tail: worse_by must be at least 0 and below 1")
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """At most `maximum` (a share, 0 to 1) of the candidate's outcomes may be bad."""
 
@@ -91,7 +106,9 @@ class Alert:
         )
 
 
-Test = Compare | Limit | Events | Alert
+Comparison = Compare | Tail
+"""Tests of the two versions against one another: never in shadow, and after warm-up only."""
+Test = Comparison | Limit | Events | Alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +137,8 @@ class Gate:
         match self.test:
             case Compare():
                 fits = found.kind is Kind.PROPORTION
+            case Tail():
+                fits = found.kind is Kind.TAIL
             case Limit():
                 fits = found.kind is Kind.PROPORTION and not found.higher_is_better
             case Events():
@@ -136,7 +155,7 @@ class Gate:
 
     def judges(self, step: PlannedStep) -> bool:
         """Whether the gate judges in this step."""
-        if isinstance(self.test, Compare) and (step.kind == "shadow" or not step.compares):
+        if isinstance(self.test, Comparison) and (step.kind == "shadow" or not step.compares):
             return False
         return step.kind in self.during
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
+from interlock.analysis.evidence import Tally
+from interlock.analysis.histogram import TailBound
 from interlock.analysis.series import PROCESS_START
 
 TASKS_STARTED = "ai_agent_tasks_started_total"
@@ -21,9 +24,10 @@ VERIFIERS = ("postcondition", "human", "judge")
 
 
 class Kind(StrEnum):
-    """What a metric is, and so which tests a gate may put on it: compare and limit, or events."""
+    """What a metric is, and so which tests a gate may put on it: compare and limit, tail, or events."""
 
     PROPORTION = "proportion"
+    TAIL = "tail"
     EVENTS = "events"
 
 
@@ -37,6 +41,11 @@ class Counter:
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether a series with these labels (`__name__` among them) belongs to the counter."""
         return labels.get("__name__") == self.family and all(labels.get(k) == v for k, v in self.where)
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The labels that decide it."""
+        return frozenset({"__name__", *dict(self.where)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,98 @@ class Proportion:
         """Whether a series with these labels is part of the metric."""
         return self.total.matches(labels) or self.part.matches(labels)
 
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The labels that decide it."""
+        return self.part.looks_at | self.total.looks_at | ({"verifier"} if self.verified else set())
+
+    def tally(self, part: float, total: float) -> Tally:
+        """The good ones among `total` outcomes, given the raw count of the part."""
+        part = min(part, total)
+        return Tally(part if self.higher_is_better else total - part, total)
+
+    def excess(self, part: float, total: float) -> float:
+        """Bad parts beyond the total, which the cap leaves out."""
+        return 0.0 if self.higher_is_better else max(0.0, part - total)
+
+
+BOUNDS = "__bounds__"
+"""A label that only we give to a histogram's count of all outcomes: the bounds in it that gates ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """The series of a histogram that count its outcomes up to `bound`, or with +Inf all of them.
+
+    Of all outcomes only those are counted whose histogram has the bound: else it is not known which of them
+    lie beyond.
+    """
+
+    family: str
+    bound: TailBound
+    all_outcomes: bool = False
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels belongs to it."""
+        if labels.get("__name__") != self.family:
+            return False
+        if not self.all_outcomes:
+            return self.bound.within(labels)
+        return self.bound.total(labels) and repr(self.bound.bound) in labels.get(BOUNDS, "").split(",")
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """The share of outcomes beyond one bound of a histogram, as a metric of two outcomes; lower is better."""
+
+    name: str
+    part: Buckets
+    total: Buckets
+    harm: str
+
+    higher_is_better: ClassVar[bool] = False
+    verified: ClassVar[bool] = False
+    looks_at: ClassVar[frozenset[str]] = frozenset({"__name__", "le", BOUNDS})
+
+    def counts(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels is part of the metric."""
+        return self.total.matches(labels) or self.part.matches(labels)
+
+    def tally(self, part: float, total: float) -> Tally:
+        """The good ones, within the bound, among `total` outcomes."""
+        return Tally(min(part, total), total)
+
+    def excess(self, part: float, total: float) -> float:
+        """Nothing is capped: `part` are good ones, and every one of them is an outcome."""
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """A histogram whose tail may be compared. `harm` completes "the candidate …", `{}` is the bound."""
+
+    name: str
+    family: str
+    harm: str
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.TAIL
+
+    @property
+    def higher_is_better(self) -> bool:
+        return False
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Metric names that must be read."""
+        return frozenset({self.family})
+
+    def beyond(self, bound: float) -> Beyond:
+        """The share of outcomes beyond `bound`, in the histogram's unit."""
+        within, every = (Buckets(self.family, TailBound(bound), each) for each in (False, True))
+        return Beyond(self.name, within, every, self.harm.format(f"{bound:g}"))
+
 
 @dataclass(frozen=True, slots=True)
 class EventCount:
@@ -90,7 +191,8 @@ class EventCount:
         return frozenset({self.counter.family, TASKS})
 
 
-Metric = Proportion | EventCount
+Metric = Proportion | Histogram | EventCount
+Binary = Proportion | Beyond
 
 BUILT_IN: Mapping[str, Metric] = {
     metric.name: metric
@@ -122,6 +224,7 @@ BUILT_IN: Mapping[str, Metric] = {
             counter=Counter(VIOLATIONS, (("severity", "critical"),)),
             noun="critical policy violation",
         ),
+        Histogram(name="task-duration", family=DURATION_BUCKETS, harm="takes over {} s"),
     )
 }
 

@@ -11,8 +11,8 @@ from typing import assert_never
 
 from interlock.analysis.evidence import MIN_OUTCOMES, Tally
 from interlock.analysis.judges import AlertJudge, CompareJudge, EventsJudge, Judge, LimitJudge, MetricJudge
-from interlock.analysis.plan import Compare, Mode, Track
-from interlock.analysis.presets import TASKS, Proportion
+from interlock.analysis.plan import Comparison, Mode, Track
+from interlock.analysis.presets import TASKS, Binary
 from interlock.analysis.silence import NoDataReading
 from interlock.analysis.timeline import Stretch
 
@@ -104,6 +104,7 @@ class Facts:
     """What the readings of all gates share. `newest`: last sample in the step's mode by track and family.
 
     `finished`: tasks of the candidate in this step that the gate has seen under its present rules.
+    `unreadable`: why what is sampled cannot be judged by this gate.
     """
 
     now: float
@@ -112,6 +113,7 @@ class Facts:
     finished: float
     verifier: str | None
     spoilt: tuple[str, ...] = field(default=())
+    unreadable: str = ""
 
     def age(self, track: Track, family: str) -> float:
         """Seconds since the newest sample, inf without one."""
@@ -163,7 +165,7 @@ def _verdict(judge: Judge, standing: Standing, facts: Facts) -> tuple[Verdict, s
 
 
 def _judged(judge: MetricJudge, running: Stretch, facts: Facts) -> tuple[Verdict, str]:
-    if silence := _silence(judge, facts):
+    if silence := _silence(judge, facts) or facts.unreadable:
         return Verdict.NO_DATA, silence
     if undecided := _undecided(judge, running, facts):
         return Verdict.INCONCLUSIVE, undecided
@@ -172,7 +174,7 @@ def _judged(judge: MetricJudge, running: Stretch, facts: Facts) -> tuple[Verdict
 
 def _not_judged(judge: Judge, running: Stretch, now: float) -> str:
     """Why the gate has no say at the moment; empty when it has."""
-    if isinstance(judge.gate.test, Compare) and not running.step.compares:
+    if isinstance(judge.gate.test, Comparison) and not running.step.compares:
         return "not judged: without a hold-out there is nothing to compare with"
     if not judge.gate.judges(running.step):
         return f"not judged in {running.step.kind}"
@@ -277,7 +279,7 @@ def _later(step: int | None, oldest: int | None) -> str:
     return f" since step {step + 1}" if step is not None and step != oldest else ""
 
 
-def share(counts: Tally, metric: Proportion) -> str:
+def share(counts: Tally, metric: Binary) -> str:
     """A rate in the metric's own sense, like "0.81 (n=212)"; empty without outcomes."""
     if not counts.total:
         return ""

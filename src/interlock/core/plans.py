@@ -8,24 +8,28 @@ from datetime import datetime
 
 import rfc8785
 
-from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Plan, PlannedStep, Side, StepTime
+from interlock.analysis.plan import (
+    Alert,
+    Compare,
+    Events,
+    Gate,
+    Limit,
+    Plan,
+    PlannedStep,
+    Side,
+    StepTime,
+    Tail,
+    Test,
+)
 from interlock.core.observation import Timing
-from interlock.model.rollout import Gate as GateSpec
+from interlock.model.gate import Gate as GateSpec
 from interlock.model.rollout import Rollout, Step
 from interlock.model.rolloutstatus import Attempt, GateStart
 
 
 def plan_gate(spec: GateSpec, since: float = -math.inf) -> Gate:
     """A gate of the API as the analysis judges it. Raises ValueError when metric and test do not fit."""
-    test: Compare | Limit | Events | Alert
-    if spec.compare:
-        test = Compare(float(spec.compare.worse_by_points) / 100)
-    elif spec.limit:
-        test = Limit(float(spec.limit.max_percent) / 100)
-    elif spec.alert:
-        test = Alert(dict(sorted(spec.alert.match_labels.items())))
-    else:
-        test = Events(spec.events.max if spec.events else 0)
+    test = _test(spec)
     metric = spec.metric or ""
     safety = isinstance(test, Events | Alert) or "violation" in metric
     return Gate(
@@ -36,6 +40,19 @@ def plan_gate(spec: GateSpec, since: float = -math.inf) -> Gate:
         safety=safety if spec.safety is None else spec.safety,
         since=since,
     )
+
+
+def _test(spec: GateSpec) -> Test:
+    """The one kind that it has."""
+    if spec.compare:
+        return Compare(float(spec.compare.worse_by_points) / 100)
+    if spec.tail:
+        return Tail(float(spec.tail.above_seconds), float(spec.tail.worse_by_points) / 100)
+    if spec.limit:
+        return Limit(float(spec.limit.max_percent) / 100)
+    if spec.alert:
+        return Alert(dict(sorted(spec.alert.match_labels.items())))
+    return Events(spec.events.max if spec.events else 0)
 
 
 def plan_problem(rollout: Rollout) -> str:

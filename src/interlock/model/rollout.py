@@ -5,11 +5,10 @@ Only `status` is the operator's.
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from interlock.model import moves
 from interlock.model.base import (
@@ -27,9 +26,9 @@ from interlock.model.base import (
     must,
     rules,
 )
+from interlock.model.gate import Gate, ItemName
 from interlock.model.rolloutstatus import MAX_GATES, MAX_STEPS, RolloutStatus
 
-ItemName = DnsLabel
 Hostname = Annotated[
     str,
     Field(
@@ -228,100 +227,6 @@ class Strategy(ApiModel):
     """How long a step may take, counted from its clock's start; no deadline when absent."""
     on_deadline: Literal["Hold", "Revert"] = "Hold"
     """What happens then: `Hold` keeps the weights and says so, `Revert` takes the candidate off."""
-
-
-class CompareGate(ApiModel):
-    """Fails when the candidate is worse than stable by more than `worseByPoints` percentage points."""
-
-    worse_by_points: Percent
-    """Tolerated difference in percentage points, as a decimal string."""
-
-
-class LimitGate(ApiModel):
-    """Fails when the candidate's rate is above `maxPercent`."""
-
-    max_percent: Percent
-    """Highest tolerated rate, as a decimal string."""
-
-
-class EventsGate(ApiModel):
-    """Fails at the first event after `max`; a plain count, outside the error bound."""
-
-    max: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-
-
-_LABEL_NAME = "^[a-zA-Z_][a-zA-Z0-9_]*$"
-_LABEL_NAMES = (
-    "must have as keys label names of Prometheus, which consist of letters, digits and `_` and do not begin "
-    "with a digit"
-)
-
-
-def _are_label_names(labels: dict[str, str]) -> dict[str, str]:
-    """Once more where they are used: whoever could write another key could write a query."""
-    if not all(re.fullmatch(_LABEL_NAME, name) for name in labels):
-        raise ValueError(_LABEL_NAMES)
-    return labels
-
-
-class AlertGate(ApiModel):
-    """Fails while an alert fires that carries the namespace, the agent and these labels.
-
-    An alert with a `version` label counts only if that names the candidate.
-    """
-
-    match_labels: Annotated[
-        dict[str, Annotated[str, Field(min_length=1, max_length=256)]],
-        Field(
-            min_length=1,
-            max_length=8,
-            json_schema_extra=rules(
-                (
-                    "!['namespace', 'agent', 'alertstate', '__name__'].exists(name, name in self)",
-                    (
-                        "must not name `namespace`, `agent`, `alertstate` or `__name__`: they are always "
-                        "asked for"
-                    ),
-                ),
-                (f"self.all(name, name.matches('{_LABEL_NAME}'))", _LABEL_NAMES),
-            ),
-        ),
-        AfterValidator(_are_label_names),  # last: before `Field` its bounds would not come into the schema
-    ]
-    """Labels that the alert must carry, with these values."""
-
-
-class Gate(ApiModel):
-    """Exactly one of `compare`, `limit`, `events`, each on one metric, or `alert`."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            (
-                (
-                    "[has(self.compare), has(self.limit), has(self.events), has(self.alert)]"
-                    ".filter(k, k).size() == 1"
-                ),
-                "must have exactly one of `compare`, `limit`, `events`, `alert`",
-            ),
-            (
-                "has(self.metric) != has(self.alert)",
-                "must have a `metric`, unless it is an `alert` gate, which has none",
-            ),
-        )
-    )
-
-    name: ItemName
-    metric: ItemName | None = None
-    """Name of a built-in metric; not for `alert`."""
-    compare: CompareGate | None = None
-    limit: LimitGate | None = None
-    events: EventsGate | None = None
-    alert: AlertGate | None = None
-    safety: bool | None = None
-    """Whether the gate takes the candidate back even when the stable version has no ready endpoint; true for
-    `events`, `alert` and metrics of violations when absent."""
-    weight: Annotated[int, Field(ge=1, le=1000)] = 1
-    """The gate's share in the merged evidence."""
 
 
 _BOUND = rules(

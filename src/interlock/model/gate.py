@@ -1,0 +1,127 @@
+"""Gate: one test that a candidate must stand; the kinds of tests there are."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from interlock.model.base import ApiModel, DnsLabel, Percent, must, rules
+
+ItemName = DnsLabel
+
+
+class CompareGate(ApiModel):
+    """Fails when the candidate is worse than stable by more than `worseByPoints` percentage points."""
+
+    worse_by_points: Percent
+    """Tolerated difference in percentage points, as a decimal string."""
+
+
+class TailGate(ApiModel):
+    """Fails when more of the candidate's tasks than of stable's take longer than `aboveSeconds`.
+
+    Tolerated are `worseByPoints` percentage points.
+    """
+
+    above_seconds: Annotated[
+        str,
+        Field(
+            max_length=12,
+            pattern=r"^[0-9]{1,7}(\.[0-9]{1,4})?$",
+            json_schema_extra=must('be a decimal string like "30" or "0.5" with at most four decimals')
+            | rules(("self.matches('[1-9]')", "must be above 0")),
+        ),
+    ]
+    """A bound of the histogram's buckets, which both versions must have, as a decimal string."""
+    worse_by_points: Percent
+    """Tolerated difference in percentage points, as a decimal string."""
+
+
+class LimitGate(ApiModel):
+    """Fails when the candidate's rate is above `maxPercent`."""
+
+    max_percent: Percent
+    """Highest tolerated rate, as a decimal string."""
+
+
+class EventsGate(ApiModel):
+    """Fails at the first event after `max`; a plain count, outside the error bound."""
+
+    max: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+
+_LABEL_NAME = "^[a-zA-Z_][a-zA-Z0-9_]*$"
+_LABEL_NAMES = (
+    "must have as keys label names of Prometheus, which consist of letters, digits and `_` and do not begin "
+    "with a digit"
+)
+
+
+def _are_label_names(labels: dict[str, str]) -> dict[str, str]:
+    """Once more where they are used: whoever could write another key could write a query."""
+    if not all(re.fullmatch(_LABEL_NAME, name) for name in labels):
+        raise ValueError(_LABEL_NAMES)
+    return labels
+
+
+class AlertGate(ApiModel):
+    """Fails while an alert fires that carries the namespace, the agent and these labels.
+
+    An alert with a `version` label counts only if that names the candidate.
+    """
+
+    match_labels: Annotated[
+        dict[str, Annotated[str, Field(min_length=1, max_length=256)]],
+        Field(
+            min_length=1,
+            max_length=8,
+            json_schema_extra=rules(
+                (
+                    "!['namespace', 'agent', 'alertstate', '__name__'].exists(name, name in self)",
+                    (
+                        "must not name `namespace`, `agent`, `alertstate` or `__name__`: they are always "
+                        "asked for"
+                    ),
+                ),
+                (f"self.all(name, name.matches('{_LABEL_NAME}'))", _LABEL_NAMES),
+            ),
+        ),
+        AfterValidator(_are_label_names),  # last: before `Field` its bounds would not come into the schema
+    ]
+    """Labels that the alert must carry, with these values."""
+
+
+_KINDS = ("compare", "tail", "limit", "events", "alert")
+
+
+class Gate(ApiModel):
+    """Exactly one of `compare`, `tail`, `limit`, `events`, each on one metric, or `alert`."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                f"[{', '.join(f'has(self.{kind})' for kind in _KINDS)}].filter(k, k).size() == 1",
+                f"must have exactly one of {', '.join(f'`{kind}`' for kind in _KINDS)}",
+            ),
+            (
+                "has(self.metric) != has(self.alert)",
+                "must have a `metric`, unless it is an `alert` gate, which has none",
+            ),
+        )
+    )
+
+    name: ItemName
+    metric: ItemName | None = None
+    """Name of a built-in metric; not for `alert`."""
+    compare: CompareGate | None = None
+    tail: TailGate | None = None
+    limit: LimitGate | None = None
+    events: EventsGate | None = None
+    alert: AlertGate | None = None
+    safety: bool | None = None
+    """Whether the gate takes the candidate back even when the stable version has no ready endpoint; true for
+    `events`, `alert` and metrics of violations when absent."""
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    """The gate's share in the merged evidence."""
