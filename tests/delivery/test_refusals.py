@@ -83,7 +83,7 @@ BAD_ROLLOUTS: list[tuple[str, Any, str, str]] = [
     (f"{STEPS}.3.full.holdoutPercent", 51, f"{STEPS}[3].full.holdoutPercent", "less than or equal to 50"),
     (f"{STEPS}.3.full.soakSeconds", -1, f"{STEPS}[3].full.soakSeconds", "greater than or equal to 0"),
     (GATES, [COMPARE, COMPARE], f"{GATES}[1]", "Duplicate value"),
-    (GATES, [COMPARE | LIMIT], f"{GATES}[0]", "must have exactly one of `compare`, `tail`, `limit`, `events`"),
+    (GATES, [COMPARE | LIMIT], f"{GATES}[0]", "must have exactly one of `compare`, `tail`"),
     (GATES, [{"name": "a", "metric": "b"}], f"{GATES}[0]", "must have exactly one of `compare`"),
     (f"{GATES}.0.metric", ..., f"{GATES}[0]", "must have a `metric`, unless it is an `alert` gate"),
     (f"{GATES}.0.metric", "rate{x}", f"{GATES}[0].metric", "must consist of lower-case letters"),
