@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.operator import routing
-from interlock.operator.cache import Cache, key_of, trimmed
+from interlock.operator.cache import Cache, key_of, shared, trimmed
 from tests.scenarios.objects import agent_version, rollout, template
 
 
@@ -131,6 +132,24 @@ def test_the_document_is_kept_only_while_nobody_owns_it() -> None:
     assert trimmed(orphan)["data"] == orphan["data"], "whoever adopts it must know what it holds"
     assert trimmed(owned)["data"] == {"template.json": "{}"}
     assert owned["data"] == orphan["data"], "the caller's object is left as it is"
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=12,
+    )
+)
+def test_words_are_kept_once_and_nothing_is_changed(value: Any) -> None:
+    assert shared(value) == value
+
+
+def test_equal_words_of_two_events_are_one() -> None:
+    first, second = (shared(json.loads('{"kind": "Config-Map of an event"}')) for _ in range(2))
+    assert first["kind"] is second["kind"]
+    assert next(iter(first)) is next(iter(second))
 
 
 # ------------------------------------------------------------------ indices

@@ -6,6 +6,7 @@ those carry the resourceVersion that was seen here and fail when it is old.
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,6 +25,8 @@ SERVICE = "kubernetes.io/service-name"
 INDEXED = (labels.ROLLOUT, SERVICE)
 """Labels by which objects are found without a search."""
 
+LONGEST_WORD = 64
+"""Characters; longer strings are texts of their own."""
 _NOISE = "kubectl.kubernetes.io/last-applied-configuration"
 _Mark = tuple[str, str, str, str]
 """Kind, namespace, label, value."""
@@ -149,3 +152,15 @@ def trimmed(manifest: Manifest) -> Manifest:
                 for endpoint in mappings(manifest.get("endpoints"))
             ]
     return kept
+
+
+def shared(part: Any) -> Any:
+    """The same with each key, and each word that is likely to come again, kept once in the process.
+
+    What the watch brings is parsed object by object; most of an object are words of the API.
+    """
+    if isinstance(part, dict):
+        return {sys.intern(key): shared(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [shared(value) for value in part]
+    return sys.intern(part) if isinstance(part, str) and len(part) <= LONGEST_WORD else part
