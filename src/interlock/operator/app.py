@@ -20,7 +20,7 @@ from interlock.adapters.prometheus import PrometheusMetrics
 from interlock.errors import Conflict, InterlockError, TransientError
 from interlock.model.rollout import Rollout
 from interlock.operator import feed, probes, routing
-from interlock.operator.cache import Cache, Key, Manifest, key_of, shared
+from interlock.operator.cache import Cache, Key, Manifest, key_of
 from interlock.operator.checkpoints import Checkpoints
 from interlock.operator.evidence import Evidence, is_worth_reading, keep_reading
 from interlock.operator.neighbours import Neighbours
@@ -75,7 +75,10 @@ class Operator:
     # ------------------------------------------------------------ what comes in
     def heard(self, event: str, manifest: Manifest) -> None:
         """An event of the watch."""
-        changed = self.cache.drop(manifest) if event == "DELETED" else self.cache.put(shared(manifest))
+        if event == "DELETED":
+            changed = self.cache.drop(manifest)
+        else:
+            changed = self.cache.put(manifest, parsed_alone=True)
         if changed:
             self._wake(manifest)
         if event == "DELETED" and changed:

@@ -53,14 +53,18 @@ class Cache:
         self._deleted: dict[Key, int] = {}
         self.observers: list[Observer] = []
 
-    def put(self, manifest: Manifest) -> bool:
-        """Keep the object unless something newer is known. Returns whether anything changed."""
+    def put(self, manifest: Manifest, *, parsed_alone: bool = False) -> bool:
+        """Keep the object unless something newer is known. Returns whether anything changed.
+
+        Of one that was `parsed_alone` the words are made those of all others (`shared`).
+        """
         key = key_of(manifest)
         version, known = version_of(manifest), self.get(*key)
         if (known and version_of(known) >= version) or self._deleted.get(key, 0) >= version > 0:
             return False
         self._deleted.pop(key, None)
-        self._replace(key, known, trimmed(manifest))
+        kept = trimmed(manifest)
+        self._replace(key, known, shared(kept) if parsed_alone else kept)
         return True
 
     def drop(self, manifest: Manifest) -> bool:
