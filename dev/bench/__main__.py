@@ -6,6 +6,9 @@ restart   from the start of the process until each Rollout was looked at once
 failures  many candidates do something critical at once, until all weights are 0
 requests  API requests of an active Rollout, by the API server's audit log
 reverts   one candidate after the other: decision and metric to weight 0
+
+Times need a machine that does nothing else; where the load average is above the number of cores, compare the
+seconds of CPU that stand beside them.
 """
 
 from __future__ import annotations
