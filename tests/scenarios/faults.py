@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -88,6 +89,7 @@ class Tapped:
         self, verb: str, manifest: Manifest, perform: Callable[[Manifest], Awaitable[Manifest]]
     ) -> Manifest:
         await asyncio.sleep(0)  # another process may come in between
+        manifest = json.loads(json.dumps(manifest))  # what goes over the wire are plain words
         kind, meta = manifest["kind"], manifest["metadata"]
         self._faults.before(Write(verb, kind, meta["name"]))
         before = await self._objects.get(kind, meta["namespace"], meta["name"])

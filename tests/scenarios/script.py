@@ -41,6 +41,8 @@ class Part(Strict):
     violation: Chance | None = None
     slow: Chance | None = None
     """Of a task that takes over a minute, not 10 s; without it no durations are exported."""
+    cost: Annotated[float, Field(ge=0)] | None = None
+    """Of a task on average, USD; without it no costs are exported."""
     critical_at: Annotated[int, Field(ge=1)] | None = None
     """The task (counted from 1, over all pods) with the first critical violation."""
 

@@ -49,6 +49,8 @@ class Behaviour:
     """With stubbed tools; None: as live."""
     slow: float | None = None
     """Probability that a task takes over a minute, not 10 s; None: it exports no durations."""
+    cost: float | None = None
+    """What a task costs on average, USD; None: it exports no costs."""
     room: int | None = None
     """More of its pods than these find no node; None: all find one."""
 
@@ -268,10 +270,15 @@ class Surroundings:
         names = [name for name in weights if not self._skipped(name)]
         shares = [weights[name] for name in names]
         percent = self._mirrored_percent()
+        ready = {
+            name: [pod for pod in self.pods_of(name) if self._behaviour(pod).ready]
+            for name in (*names, *([mirror] if mirror else []))
+        }
         for _ in range(round(self.rate * seconds) if sum(shares) else 0):
-            self._task(self.random.choices(names, shares)[0], self.served)
+            name = self.random.choices(names, shares)[0]
+            self._task(name, ready[name], self.served)
             if mirror and self.random.random() * 100 < percent:
-                self._task(mirror, self.mirrored)
+                self._task(mirror, ready[mirror], self.mirrored)
 
     def _skipped(self, workload: str) -> bool:
         return any(pod.version in self.gateway_skips for pod in self.pods_of(workload))
@@ -280,8 +287,7 @@ class Surroundings:
         rule = (self._programmed or {})["spec"]["rules"][0]
         return sum(int(item["requestMirror"]["percent"]) for item in rule.get("filters") or [])
 
-    def _task(self, workload: str, counted: dict[str, int]) -> None:
-        pods = [pod for pod in self.pods_of(workload) if self._behaviour(pod).ready]
+    def _task(self, workload: str, pods: list[Pod], counted: dict[str, int]) -> None:
         if not pods:
             self.lost += counted is self.served
             return
@@ -297,6 +303,10 @@ class Surroundings:
         self._count(pod, "ai_agent_tasks_verified_total", result=result, verifier="postcondition")
         if behaviour.slow is not None:
             self._observe(pod, 61.0 if self.random.random() < behaviour.slow else 10.0)
+        if behaviour.cost is not None:
+            self._count(
+                pod, "ai_agent_cost_usd_total", behaviour.cost * self.random.expovariate(1), kind="tool"
+            )
         if self.random.random() < behaviour.violation:
             self._count(pod, "ai_agent_policy_violations_total", rule="scope", severity="low")
         if behaviour.critical_at is not None and counted[workload] == behaviour.critical_at:

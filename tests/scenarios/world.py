@@ -200,10 +200,6 @@ class World(Surroundings):
         """Why the attempt moved, move by move."""
         return [entry["reason"] for entry in await self.entries(attempt)]
 
-    async def moves(self, attempt: int) -> list[str]:
-        """The same with the stage that each move led to."""
-        return [f"{entry['stage']}: {entry['reason']}" for entry in await self.entries(attempt)]
-
     async def weights(self) -> list[int]:
         """Of our route's backends, the stable version's first; empty without a route."""
         route = await self.objects.get("HTTPRoute", NAMESPACE, "triage")
