@@ -100,18 +100,31 @@ def _source(
 
 
 def unreadable(seen: Observation) -> str:
-    """Which ConfigMap of a needed workload holds no template, and what to do; empty when each does.
+    """Which needed workload cannot be made again, and what to do; empty when each can.
 
-    A Deployment that is changed or deleted cannot be made again without it.
+    It is made from its ConfigMap; without that, only from the same version and template as before.
     """
     for want in wanted_workloads(seen, seen.rollout.status).values():
-        config = seen.workloads.get(want.identity.workload, NOTHING).config
+        state = seen.workloads.get(want.identity.workload, NOTHING)
+        config = state.config
+        if want.identity == seen.rollout.status.stable and state == NOTHING and _is_lost(seen, want):
+            return (
+                f"workload {want.identity.workload} of {want.identity.version}, which serves, is gone and "
+                "cannot be made again: its ConfigMap is gone too, and the version or the template Deployment "
+                "is another now: put them back, or create the Rollout again"
+            )
         try:
             if config is not None:
                 workloads.stored_template(config)
         except SpecError as error:
             return str(error)
     return ""
+
+
+def _is_lost(seen: Observation, want: Wanted) -> bool:
+    """All that it could be made from was looked at."""
+    looked = isinstance(seen.baseline, Target) and isinstance(seen.template, Template)
+    return looked and _source(seen, want, None) is None
 
 
 def _is_orphan(manifest: Manifest) -> bool:

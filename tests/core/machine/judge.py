@@ -32,12 +32,16 @@ class Judge:
     steps: int = 0
     caps: dict[Attempt, int] = field(default_factory=dict)
     """The candidate's share when a gate first failed, until the gates are edited."""
+    causes: set[str] = field(default_factory=set)
+    """Of the moves so far."""
     _looked_back: object = None
 
     # ------------------------------------------------------------------ decisions
     def decided(self, seen: Observation, decision: Decision, now: datetime) -> None:
         """Judge one decision by what it was shown."""
         self.steps += 1
+        if decision.move is not None:
+            self.causes.add(decision.move.cause)
         before, after = seen.rollout.status, decision.status
         check_shares(before, decision)
         check_conditions(before, after)
