@@ -27,6 +27,7 @@ STARTED = "ai_agent_tasks_started_total"
 TASKS = "ai_agent_tasks_total"
 VERIFIED = "ai_agent_tasks_verified_total"
 VIOLATIONS = "ai_agent_policy_violations_total"
+COST = "ai_agent_cost_usd_total"
 BUCKETS = "ai_agent_task_duration_seconds_bucket"
 
 SUCCESS = Gate("success", "task-success-rate", Compare(0.0))
@@ -82,6 +83,8 @@ class Attempt:
     alerts: list[Series] = field(default_factory=list)
     bounds: tuple[str, ...] = ()
     """Of the histograms of task durations; none are exported without."""
+    costs: bool = False
+    """Whether what tasks cost is exported."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)  # noqa: S311 - a world, not a secret
@@ -103,10 +106,12 @@ class Attempt:
         share: float = 0.1,
         tasks: int = 20,
         slow: tuple[float, float] = (0.1, 0.1),
+        cost: tuple[float, float] = (0.03, 0.03),
     ) -> Attempt:
         """Live tasks each second, a share of them on the candidate, with these success rates.
 
         `slow`: how many of stable's and of the candidate's tasks take longer than a minute, not 10 seconds.
+        `cost`: what a task of stable's and of the candidate's costs on average, USD.
         """
         for _ in range(seconds):
             for _ in range(tasks):
@@ -116,6 +121,9 @@ class Attempt:
                 if self.bounds:
                     length = 61.0 if self.lengths.random() < slow[mine] else 10.0
                     last(self.candidate if mine else self.stable, length, self.bounds)
+                if self.costs:
+                    spent = self.lengths.expovariate(1 / cost[mine])
+                    (self.candidate if mine else self.stable).do(COST, spent, kind="inference")
             self.second()
         return self
 

@@ -22,14 +22,17 @@ def story(seed: int, *gates: Gate, warmup: float | None = None, twins: bool = Tr
 
     From when on a twin spoils the counts depends on the looks: that it is one shows only afterwards.
     """
-    attempt = Attempt(plan(*gates, steps=STEPS, warmup=warmup), seed=seed, bounds=("5", "20.0", "+Inf"))
+    steps = plan(*gates, steps=STEPS, warmup=warmup)
+    attempt = Attempt(steps, seed=seed, bounds=("5", "20.0", "+Inf"), costs=True)
     for index in range(3):
         if index:
             attempt.start(index)
         for _ in range(attempt.chance.randint(2, 5)):
             share = 0.0 if index == 0 else attempt.chance.choice([0.0, 0.3 * index])
             slow = (0.2, attempt.lengths.choice([0.2, 0.7]))
-            attempt.run(5, share=share, candidate=attempt.chance.choice([0.9, 0.6]), tasks=6, slow=slow)
+            cost = (0.03, attempt.lengths.choice([0.03, 0.09]))
+            success = attempt.chance.choice([0.9, 0.6])
+            attempt.run(5, share=share, candidate=success, tasks=6, slow=slow, cost=cost)
             _mishap(attempt, twins)
     attempt.run(5 - attempt.now % 5)
     return attempt

@@ -19,6 +19,7 @@ from interlock.analysis.gates import (
     Gate,
     GateReading,
     Limit,
+    Mean,
     Tail,
     Verdict,
 )
@@ -38,7 +39,9 @@ from tests.analysis.stories import looks, moved, samples, story, walk
 VERIFIED_GATE = Gate("verified", "verified-success-rate", Compare(0.02))
 PAGE = Gate("page", "", Alert({"interlock_action": "revert"}))
 SLOW = Gate("slow", "task-duration", Tail(20.0, 0.01))
-GATES = (SUCCESS, VIOLATION, CRITICAL, VERIFIED_GATE, PAGE, SLOW)
+DEAR = Gate("dear", "cost-per-task", Mean(0.1))
+DEAR_SUCCESS = Gate("dear-success", "cost-per-verified-success", Mean(0.1))
+GATES = (SUCCESS, VIOLATION, CRITICAL, VERIFIED_GATE, PAGE, SLOW, DEAR, DEAR_SUCCESS)
 seeds = st.integers(0, 10**6)
 
 

@@ -17,6 +17,9 @@ BASE = {"ai_agent_tasks_started_total", "ai_agent_tasks_total", "process_start_t
         ("policy-violation-rate", Kind.PROPORTION, False),
         ("critical-policy-violations", Kind.EVENTS, False),
         ("task-duration", Kind.TAIL, False),
+        ("cost-per-task", Kind.MEAN, False),
+        ("cost-per-verified-success", Kind.MEAN, False),
+        ("human-minutes-per-task", Kind.MEAN, False),
     ],
 )
 def test_what_they_are(name: str, kind: Kind, higher: bool) -> None:
@@ -46,5 +49,5 @@ def test_each_metric_adds_its_own() -> None:
 
 
 def test_an_unknown_metric_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r"must be one of critical-policy-violations, .*'speed'"):
+    with pytest.raises(ValueError, match=r"must be one of cost-per-task, .*'speed'"):
         metric("speed")

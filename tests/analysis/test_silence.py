@@ -8,7 +8,7 @@ import random
 import pytest
 
 from interlock.analysis.gates import NoDataReading, PlannedStep, Side, Silence, Verdict
-from interlock.analysis.judges import Outcome
+from interlock.analysis.outcomes import Outcome
 from interlock.analysis.plan import Mode, Track
 from interlock.analysis.series import Series
 from interlock.analysis.silence import CHANCE, Hearing

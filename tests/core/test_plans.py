@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interlock.analysis.gates import Alert, Tail
+from interlock.analysis.gates import Alert, Mean, Tail
 from interlock.core.plans import gate_hash, gate_starts, has_alerts, plan_gate, plan_of, plan_problem
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
@@ -22,6 +22,7 @@ SLOW: Manifest = {
     "metric": "task-duration",
     "tail": {"aboveSeconds": "30", "worseByPoints": "1"},
 }
+DEAR: Manifest = {"name": "dear", "metric": "cost-per-task", "mean": {"worseByPercent": "10"}}
 LATER = NOW + timedelta(minutes=5)
 
 
@@ -50,6 +51,7 @@ def test_rules_have_a_name_of_sixteen_digits() -> None:
         rollout({**SUCCESS, "compare": {"worseByPoints": "1"}}),
         rollout({**SUCCESS, "metric": "task-success-rate"}),
         rollout({**SLOW, "name": "success"}),
+        rollout({**DEAR, "name": "success"}),
         rollout({**SUCCESS, "weight": 2}),
         rollout({**SUCCESS, "safety": True}),
         rollout(SUCCESS, falseRevertPercent="1"),
@@ -191,10 +193,17 @@ def test_a_tail_is_in_seconds_and_points() -> None:
     assert plan_gate(found.spec.analysis.gates[0]).test == Tail(30.0, 0.01)
 
 
+def test_a_mean_is_in_per_cent_of_stable() -> None:
+    found = rollout(DEAR)
+    assert plan_problem(found) == ""
+    assert plan_gate(found.spec.analysis.gates[0]).test == Mean(0.1)
+
+
 @pytest.mark.parametrize(
     ("gate", "words"),
     [
         ({**SLOW, "metric": "task-success-rate"}, "tail must not be used with the metric task-success-rate"),
+        ({**DEAR, "metric": "task-duration"}, "mean must not be used with the metric task-duration"),
         ({**SUCCESS, "metric": "task-duration"}, "compare must not be used with the metric task-duration"),
         ({**SUCCESS, "metric": "speed"}, "metric must be one of "),
     ],

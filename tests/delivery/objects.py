@@ -26,6 +26,7 @@ TAIL: Manifest = {
     "metric": "task-duration",
     "tail": {"aboveSeconds": "30", "worseByPoints": "1"},
 }
+MEAN: Manifest = {"name": "cost", "metric": "cost-per-task", "mean": {"worseByPercent": "10"}}
 ALERT: Manifest = {"name": "page", "alert": {"matchLabels": {"severity": "page"}}}
 
 

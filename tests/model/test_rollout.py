@@ -70,6 +70,10 @@ def test_a_key_that_would_become_part_of_a_query_is_refused_with_its_field(name:
             {"analysis": {"gates": [{"name": "slow", "tail": {"aboveSeconds": "30s"}}]}},
             "`spec.analysis.gates.0.tail.aboveSeconds` must",
         ),
+        (
+            {"analysis": {"gates": [{"name": "cost", "mean": {"worseByPercent": "10%"}}]}},
+            "`spec.analysis.gates.0.mean.worseByPercent` must",
+        ),
         ({"strategy": {"steps": []}}, "`spec.strategy.steps` must have at least 1 item"),
         ({"historyLimit": 65}, "`spec.historyLimit` must be less than or equal to 64"),
     ],

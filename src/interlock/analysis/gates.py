@@ -13,23 +13,18 @@ from itertools import groupby
 from typing import Any, Self
 
 from interlock.analysis.buckets import BucketReader
+from interlock.analysis.comparing import BlockJudge, CompareJudge, MeanJudge
 from interlock.analysis.doubles import Doubles
-from interlock.analysis.judges import (
-    AlertJudge,
-    CompareJudge,
-    EventsJudge,
-    Judge,
-    LimitJudge,
-    Outcome,
-    judge_of,
-)
+from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge, judge_of
 from interlock.analysis.merge import Merge
+from interlock.analysis.outcomes import Outcome
 from interlock.analysis.plan import (
     Alert,
     Compare,
     Events,
     Gate,
     Limit,
+    Mean,
     Mode,
     Plan,
     PlannedStep,
@@ -38,6 +33,7 @@ from interlock.analysis.plan import (
     StepTime,
     Tail,
     Track,
+    mode_named,
 )
 from interlock.analysis.presets import ALERTS, DURATION_BUCKETS, TASKS, TASKS_VERIFIED, families
 from interlock.analysis.report import EvidenceReport, Facts, GateReading, Verdict, mode_of, read
@@ -59,6 +55,7 @@ __all__ = [
     "Gate",
     "GateReading",
     "Limit",
+    "Mean",
     "Mode",
     "NoDataReading",
     "Plan",
@@ -94,7 +91,9 @@ class AttemptEvidence:
         self._doubles = Doubles()
         self._warmups = Warmups(plan)
         self._judges = {gate.name: judge_of(gate, plan) for gate in plan.gates}
-        self._comparisons = [judge for judge in self._judges.values() if isinstance(judge, CompareJudge)]
+        self._comparisons = [
+            judge for judge in self._judges.values() if isinstance(judge, CompareJudge | MeanJudge)
+        ]
         self._timeline = timeline(plan, since, (), {})
         self._settling = Settling(plan.tick, plan.settle)
         self._handed: dict[Identity, float] = {}  # the last sample of each series that was handed in
@@ -191,7 +190,7 @@ class AttemptEvidence:
     def _notice(self, series: Iterable[tuple[Series, list[Track]]], now: float) -> None:
         """Remember when each version was last heard of, and which verifiers are at work."""
         for one, tracks in series:
-            mode, newest = _mode(one.labels.get("mode")), one.newest(now) if tracks else None
+            mode, newest = mode_named(one.labels.get("mode")), one.newest(now) if tracks else None
             if mode is None or newest is None:
                 continue
             for track in tracks:
@@ -199,12 +198,20 @@ class AttemptEvidence:
                 self._newest[key] = max(newest[0], self._newest.get(key, -math.inf))
             if mode is Mode.LIVE:
                 self._verifying.notice(one, now)
+                self._notice_exports(one, tracks)
+
+    def _notice_exports(self, one: Series, tracks: list[Track]) -> None:
+        first = next(at for at, value in one.points if 0 <= value < math.inf)
+        for judge in self._comparisons:
+            if isinstance(judge, MeanJudge) and judge.metric.sum.matches(one.labels):
+                for track in tracks:
+                    judge.exports(track, first)
 
     def _tracks(self, labels: Mapping[str, str]) -> list[Track]:
         return [track for track, side in self._sides if side.owns(labels)]
 
     def _outcomes(self, increment: Increment) -> list[Outcome]:
-        mode = _mode(increment.labels.get("mode"))
+        mode = mode_named(increment.labels.get("mode"))
         if mode is None or increment.end <= self._since:
             return []
         labels = self._buckets.told(increment.labels)
@@ -251,7 +258,7 @@ class AttemptEvidence:
     def _spoilt(self, judge: Judge) -> tuple[str, ...]:
         """Pods whose doubled counts this gate would rest on."""
         pods = self._doubles.pods(judge.gate.families)
-        if isinstance(judge, CompareJudge):
+        if isinstance(judge, BlockJudge):
             return pods
         return tuple(pod for pod in pods if pod.startswith(self._plan.candidate.pod_prefix))
 
@@ -294,10 +301,11 @@ class AttemptEvidence:
             found.append(f"{PROCESS_START} is not exported by {pods}: what they counted before is left out")
         seen = self._heard_of(Track.CANDIDATE, mode_of(self._timeline.running)).keys()
         if TASKS in seen:
-            wanted = frozenset[str]().union(*(gate.families for gate in self._plan.gates)) - {ALERTS}
+            counting = [g for g in self._plan.gates if not isinstance(g.test, Tail | Mean)]  # those say it
+            wanted = frozenset[str]().union(*(gate.families for gate in counting)) - {ALERTS}
             found += [
                 f"the candidate exports no {name}: counted as none so far; export it at 0 from the start"
-                for name in sorted(wanted - seen - {TASKS_VERIFIED, DURATION_BUCKETS})
+                for name in sorted(wanted - seen - {TASKS_VERIFIED})
             ]
         return tuple(found)
 
@@ -387,10 +395,3 @@ class AttemptEvidence:
     def _compared_by(self) -> frozenset[str]:
         """Labels that comparisons look at."""
         return frozenset[str]().union(*(judge.metric.looks_at for judge in self._comparisons))
-
-
-_MODES = {mode.value: mode for mode in Mode}
-
-
-def _mode(label: str | None) -> Mode | None:
-    return _MODES.get(label) if label else None

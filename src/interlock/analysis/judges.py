@@ -1,137 +1,20 @@
-"""What one gate has gathered: a comparison, a limit, a count of events or an alert.
+"""What one gate has gathered: a limit, a count of events or an alert; comparisons are in `comparing`.
 
 Each is fed the outcomes of one attempt in order of time and keeps what the odds rest on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally, above, log_mean
-from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Mode, Plan, Tail, Track
-from interlock.analysis.presets import Binary, EventCount, Histogram, Proportion, metric
+from interlock.analysis.comparing import CompareJudge, MeanJudge
+from interlock.analysis.evidence import Tally, above, log_mean
+from interlock.analysis.outcomes import Outcome, Part
+from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Mean, Mode, Plan, Tail
+from interlock.analysis.presets import Average, EventCount, Histogram, Proportion, metric
 from interlock.analysis.series import Series
-from interlock.analysis.timeline import Stretch, Timeline
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """An increment of one version's counter: `amount` in (begin, end], unix seconds."""
-
-    track: Track
-    mode: Mode
-    labels: Mapping[str, str]
-    begin: float
-    end: float
-    amount: float
-
-
-class CompareJudge:
-    """Evidence that the candidate is worse than stable: blocks, and one process for each step begun."""
-
-    def __init__(self, gate: Gate, test: Compare | Tail, metric: Binary, plan: Plan) -> None:
-        self.gate = gate
-        self.metric = metric
-        self.planned = [step.index for step in plan.steps if gate.judges(step)]
-        self.log_e = 0.0
-        self.capped = 0.0
-        self.delta = test.worse_by
-        self._processes: dict[int, HarmProcess] = {}
-        self._step: int | None = None
-        self._prior = _Part()  # stable's outcomes of this step before its first block
-        self._block = {track: _Part() for track in Track}
-
-    def release(self, outcomes: Iterable[Outcome], timeline: Timeline, verifier: str | None) -> None:
-        """Outcomes settled by one grid point, in order; closes a block if both sides have enough."""
-        for outcome in outcomes:
-            stretch = timeline.clocked(outcome.end) if outcome.end > self.gate.since else None
-            if outcome.mode is Mode.LIVE and stretch and self.gate.judges(stretch.step):
-                if self.metric.verified and outcome.labels.get("verifier") != verifier:
-                    continue
-                self._enter(stretch)
-                self._take(outcome, comparable=outcome.begin >= max(stretch.warm, self.gate.since))
-        self._close()
-
-    def tallies(self, step: int | None) -> tuple[Tally, Tally]:
-        """Candidate's and stable's outcomes: those of `step`'s process, and the open block."""
-        process = self._processes.get(step) if step is not None else None
-        candidate, stable = (process.candidate, process.stable) if process else (Tally(), Tally())
-        if process or step == self._step:
-            candidate += self._block[Track.CANDIDATE].tally(self.metric)
-            stable += self._block[Track.STABLE].tally(self.metric)
-        return candidate, stable
-
-    def blocks(self, step: int) -> bool:
-        """Whether a block has closed in this step."""
-        return step in self._processes
-
-    @property
-    def oldest(self) -> int | None:
-        """The step whose process holds all outcomes so far; before the first one, the step it will be."""
-        return min(self._processes, default=self._step)
-
-    @property
-    def strongest(self) -> int | None:
-        """The step whose process holds most of the evidence; of equals the earliest."""
-        return max(sorted(self._processes), key=lambda step: self._processes[step].log_e, default=None)
-
-    def state(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "capped": self.capped,
-            "step": self._step,
-            "prior": self._prior.state(),
-            "block": {track.value: part.state() for track, part in self._block.items()},
-            "processes": {str(step): process.state() for step, process in self._processes.items()},
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`."""
-        self.capped = float(state["capped"])
-        self._step = None if state["step"] is None else int(state["step"])
-        self._prior = _Part.restored(state["prior"])
-        self._block = {track: _Part.restored(state["block"][track.value]) for track in Track}
-        self._processes = {
-            int(step): HarmProcess.restored(held, self.delta) for step, held in state["processes"].items()
-        }
-        self._weigh()
-
-    def _enter(self, stretch: Stretch) -> None:
-        if stretch.step.index != self._step:
-            # a block must not span a change of weights: shares and base rate may move together
-            self._close()
-            self._step = stretch.step.index
-            self._prior = _Part()
-            self._block = {track: _Part() for track in Track}
-
-    def _take(self, outcome: Outcome, *, comparable: bool) -> None:
-        if comparable:
-            self._block[outcome.track].add(outcome, self.metric)
-        elif outcome.track is Track.STABLE:
-            self._prior.add(outcome, self.metric)
-
-    def _close(self) -> None:
-        if self._step is None or any(part.total < MIN_OUTCOMES for part in self._block.values()):
-            return
-        block, self._block = self._block, {track: _Part() for track in Track}
-        self.capped += sum(part.excess(self.metric) for part in block.values())
-        prior = self._prior.tally(self.metric)
-        if self._step not in self._processes and prior.total >= MIN_OUTCOMES:
-            self._processes[self._step] = HarmProcess(prior.smoothed, self.delta)
-        candidate, stable = (block[track].tally(self.metric) for track in (Track.CANDIDATE, Track.STABLE))
-        for process in self._processes.values():
-            process.add(candidate, stable)
-        if self._step not in self._processes:
-            # a bet must be fixed before its block is seen: without a prior the first block only teaches it
-            self._prior = block[Track.STABLE]
-        self._weigh()
-
-    def _weigh(self) -> None:
-        begun = [self._processes[step].log_e for step in sorted(self._processes)]
-        if begun:
-            self.log_e = log_mean(begun + [0.0] * (len(self.planned) - len(begun)))
+from interlock.analysis.timeline import Stretch
 
 
 class LimitJudge:
@@ -142,7 +25,7 @@ class LimitJudge:
         self.metric = metric
         self.planned = [step.index for step in plan.steps if gate.judges(step)]
         self.maximum = test.maximum
-        self._parts: dict[int, _Part] = {}
+        self._parts: dict[int, Part] = {}
         self._modes = {step.index: step.mode for step in plan.steps}
         self._logs: dict[int, float] = {}  # evidence of each process, forgotten when its counts change
 
@@ -150,7 +33,7 @@ class LimitJudge:
         """An outcome of the candidate that counts in `stretch`."""
         if not _counts(self.gate, outcome, stretch) or not self.metric.counts(outcome.labels):
             return
-        self._parts.setdefault(stretch.step.index, _Part())
+        self._parts.setdefault(stretch.step.index, Part())
         for index, part in self._parts.items():
             if index <= stretch.step.index and self._modes[index] is outcome.mode:
                 part.add(outcome, self.metric)
@@ -184,7 +67,7 @@ class LimitJudge:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
-        self._parts = {int(step): _Part.restored(held) for step, held in state["parts"].items()}
+        self._parts = {int(step): Part.restored(held) for step, held in state["parts"].items()}
         if not self._parts.keys() <= set(self.planned):
             raise ValueError("counts of a step in which the gate does not judge")
 
@@ -260,7 +143,7 @@ def _counts(gate: Gate, outcome: Outcome, stretch: Stretch) -> bool:
     return outcome.end > gate.since and gate.judges(stretch.step)
 
 
-MetricJudge = CompareJudge | LimitJudge | EventsJudge
+MetricJudge = CompareJudge | MeanJudge | LimitJudge | EventsJudge
 Judge = MetricJudge | AlertJudge
 
 
@@ -269,6 +152,8 @@ def judge_of(gate: Gate, plan: Plan) -> Judge:
     if isinstance(gate.test, Alert):
         return AlertJudge(gate, gate.test, plan)
     match gate.test, metric(gate.metric):
+        case Mean() as test, Average() as average:
+            return MeanJudge(gate, test, average, plan)
         case Compare() as test, Proportion() as proportion:
             return CompareJudge(gate, test, proportion, plan)
         case Tail() as test, Histogram() as histogram:
@@ -279,34 +164,3 @@ def judge_of(gate: Gate, plan: Plan) -> Judge:
             return EventsJudge(gate, test, events)
         case _:  # Gate has refused it
             raise AssertionError(gate)
-
-
-class _Part:
-    """Raw counts of a part and the whole, read by different counters."""
-
-    __slots__ = ("part", "total")
-
-    def __init__(self) -> None:
-        self.part = 0.0
-        self.total = 0.0
-
-    def add(self, outcome: Outcome, metric: Binary) -> None:
-        if metric.part.matches(outcome.labels):
-            self.part += outcome.amount
-        if metric.total.matches(outcome.labels):
-            self.total += outcome.amount
-
-    def state(self) -> list[float]:
-        return [self.part, self.total]
-
-    @classmethod
-    def restored(cls, state: Sequence[float]) -> _Part:
-        part = cls()
-        part.part, part.total = map(float, state)
-        return part
-
-    def tally(self, metric: Binary) -> Tally:
-        return metric.tally(self.part, self.total)
-
-    def excess(self, metric: Binary) -> float:
-        return metric.excess(self.part, self.total)

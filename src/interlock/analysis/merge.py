@@ -9,12 +9,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
+from interlock.analysis.comparing import CompareJudge, MeanJudge
 from interlock.analysis.evidence import log_mean, rejected
-from interlock.analysis.judges import AlertJudge, CompareJudge, EventsJudge, Judge, LimitJudge
+from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge
 from interlock.analysis.plan import Plan
 from interlock.analysis.report import Standing
 
-Weighed = CompareJudge | LimitJudge
+Weighed = CompareJudge | MeanJudge | LimitJudge
 
 
 class Merge:
@@ -57,7 +58,7 @@ class Merge:
                 case AlertJudge():
                     if judge.fired:
                         self._standings[judge.gate.name] = Standing(failed=True)
-                case CompareJudge() | LimitJudge():
+                case CompareJudge() | MeanJudge() | LimitJudge():
                     if judge.planned:
                         weighed.append(judge)
                 case _:

@@ -20,6 +20,14 @@ class Mode(StrEnum):
     LIVE = "live"
 
 
+_MODES = {mode.value: mode for mode in Mode}
+
+
+def mode_named(label: str | None) -> Mode | None:
+    """The mode of that label; None where it is none."""
+    return _MODES.get(label) if label else None
+
+
 class Track(StrEnum):
     """One of the two versions."""
 
@@ -65,6 +73,16 @@ class Tail:
 
 
 @dataclass(frozen=True, slots=True)
+class Mean:
+    """The candidate's mean must not exceed stable's by more than `worse_by` (≥ 0, a share of stable's)."""
+
+    worse_by: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.worse_by < math.inf, "mean: worse_by must be at least 0")
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """At most `maximum` (a share, 0 to 1) of the candidate's outcomes may be bad."""
 
@@ -106,7 +124,7 @@ class Alert:
         )
 
 
-Comparison = Compare | Tail
+Comparison = Compare | Tail | Mean
 """Tests of the two versions against one another: never in shadow, and after warm-up only."""
 Test = Comparison | Limit | Events | Alert
 
@@ -139,6 +157,8 @@ class Gate:
                 fits = found.kind is Kind.PROPORTION
             case Tail():
                 fits = found.kind is Kind.TAIL
+            case Mean():
+                fits = found.kind is Kind.MEAN
             case Limit():
                 fits = found.kind is Kind.PROPORTION and not found.higher_is_better
             case Events():

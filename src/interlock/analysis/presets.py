@@ -15,6 +15,8 @@ TASKS_STARTED = "ai_agent_tasks_started_total"
 TASKS = "ai_agent_tasks_total"
 TASKS_VERIFIED = "ai_agent_tasks_verified_total"
 VIOLATIONS = "ai_agent_policy_violations_total"
+COST = "ai_agent_cost_usd_total"
+HUMAN_SECONDS = "ai_agent_human_seconds_total"
 ALERTS = "ALERTS"
 """Where Prometheus itself keeps its alerts: a series each, with a sample at each evaluation."""
 DURATION_BUCKETS = "ai_agent_task_duration_seconds_bucket"
@@ -24,10 +26,11 @@ VERIFIERS = ("postcondition", "human", "judge")
 
 
 class Kind(StrEnum):
-    """What a metric is, and so which tests a gate may put on it: compare and limit, tail, or events."""
+    """What a metric is, and so which tests a gate may put on it: compare and limit, tail, mean, or events."""
 
     PROPORTION = "proportion"
     TAIL = "tail"
+    MEAN = "mean"
     EVENTS = "events"
 
 
@@ -191,7 +194,45 @@ class EventCount:
         return frozenset({self.counter.family, TASKS})
 
 
-Metric = Proportion | Histogram | EventCount
+@dataclass(frozen=True, slots=True)
+class Average:
+    """`sum` over `count`; lower is better. `scale` turns the counter's unit into `unit`.
+
+    `harm` completes "the candidate …", `{}` is how much more. `verified` metrics count one verifier only.
+    """
+
+    name: str
+    sum: Counter
+    count: Counter
+    harm: str
+    unit: str
+    scale: float = 1.0
+    verified: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.MEAN
+
+    @property
+    def higher_is_better(self) -> bool:
+        return False
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Metric names that must be read."""
+        return frozenset({self.sum.family, self.count.family})
+
+    def counts(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels is part of the metric."""
+        return self.sum.matches(labels) or self.count.matches(labels)
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The labels that decide it."""
+        return self.sum.looks_at | self.count.looks_at | ({"verifier"} if self.verified else set())
+
+
+Metric = Proportion | Histogram | Average | EventCount
 Binary = Proportion | Beyond
 
 BUILT_IN: Mapping[str, Metric] = {
@@ -223,6 +264,29 @@ BUILT_IN: Mapping[str, Metric] = {
             name="critical-policy-violations",
             counter=Counter(VIOLATIONS, (("severity", "critical"),)),
             noun="critical policy violation",
+        ),
+        Average(
+            name="cost-per-task",
+            sum=Counter(COST),
+            count=Counter(TASKS),
+            harm="costs {}more a task",
+            unit="USD",
+        ),
+        Average(
+            name="cost-per-verified-success",
+            sum=Counter(COST),
+            count=Counter(TASKS_VERIFIED, (("result", "pass"),)),
+            harm="costs {}more a verified success",
+            unit="USD",
+            verified=True,
+        ),
+        Average(
+            name="human-minutes-per-task",
+            sum=Counter(HUMAN_SECONDS),
+            count=Counter(TASKS),
+            harm="takes {}more of people's time a task",
+            unit="min",
+            scale=1 / 60,
         ),
         Histogram(name="task-duration", family=DURATION_BUCKETS, harm="takes over {} s"),
     )

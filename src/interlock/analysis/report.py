@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import assert_never
 
+from interlock.analysis.comparing import BlockJudge, CompareJudge, MeanJudge
 from interlock.analysis.evidence import MIN_OUTCOMES, Tally
-from interlock.analysis.judges import AlertJudge, CompareJudge, EventsJudge, Judge, LimitJudge, MetricJudge
+from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge, MetricJudge
+from interlock.analysis.means import MIN_BLOCKS, Amount
 from interlock.analysis.plan import Comparison, Mode, Track
-from interlock.analysis.presets import TASKS, Binary
+from interlock.analysis.presets import TASKS, Average, Binary
 from interlock.analysis.silence import NoDataReading
 from interlock.analysis.timeline import Stretch
 
@@ -134,7 +136,7 @@ def read(judge: Judge, standing: Standing, facts: Facts) -> GateReading:
     gate = judge.gate
     verdict, reason = _verdict(judge, standing, facts)
     judged = standing.failed or facts.running is None or gate.judges(facts.running.step)
-    weighed = isinstance(judge, CompareJudge | LimitJudge)
+    weighed = isinstance(judge, BlockJudge | LimitJudge)
     log = standing.log
     # a gate that does not judge says neither odds nor counts: they would be those of an earlier step
     shown = _shown(judge, standing.failed, mode_of(facts.running)) if judged else _Shown()
@@ -185,14 +187,14 @@ def _not_judged(judge: Judge, running: Stretch, now: float) -> str:
 
 def _silence(judge: MetricJudge, facts: Facts) -> str:
     """Why the data cannot be judged; absence is never a pass and never 0."""
-    family = _total_family(judge)
-    age = facts.age(Track.CANDIDATE, family)
-    if age == math.inf:
-        return f"no sample of {family} from the candidate"
-    if age > STALE_AFTER:
-        return f"no sample of {family} from the candidate for {age:.0f} s"
-    if isinstance(judge, CompareJudge) and facts.age(Track.STABLE, family) > STALE_AFTER:
-        return "no recent sample from the stable version: nothing to compare with"
+    for family in _needed(judge):
+        age = facts.age(Track.CANDIDATE, family)
+        if age == math.inf:
+            return f"no sample of {family} from the candidate"
+        if age > STALE_AFTER:
+            return f"no sample of {family} from the candidate for {age:.0f} s"
+        if isinstance(judge, BlockJudge) and facts.age(Track.STABLE, family) > STALE_AFTER:
+            return f"no recent sample of {family} from the stable version: nothing to compare with"
     return ""
 
 
@@ -211,11 +213,25 @@ def _undecided(judge: MetricJudge, running: Stretch, facts: Facts) -> str:
         candidate, stable = judge.tallies(running.step.index)
         seen = f"{candidate.total:.0f} of the candidate, {stable.total:.0f} of stable so far"
         return f"too few outcomes to compare, {MIN_OUTCOMES} of each needed: {seen}"
+    if isinstance(judge, MeanJudge) and (missing := judge.missing(running.step.index)):
+        seen = f"{MIN_BLOCKS - missing} of {MIN_BLOCKS} so far"
+        return (
+            f"too little to compare means, looks at which both versions have {MIN_OUTCOMES} new ones: {seen}"
+        )
     return ""
 
 
-def _total_family(judge: MetricJudge) -> str:
-    return TASKS if isinstance(judge, EventsJudge) else judge.metric.total.family
+def _needed(judge: MetricJudge) -> tuple[str, ...]:
+    """Counters without which nothing is known. Others are 0 until something happens."""
+    match judge:
+        case EventsJudge():
+            return (TASKS,)
+        case MeanJudge():
+            return judge.metric.count.family, judge.metric.sum.family
+        case CompareJudge() | LimitJudge():
+            return (judge.metric.total.family,)
+        case _:
+            assert_never(judge)
 
 
 def _sentence(judge: Judge, verdict: Verdict, log: float, shown: _Shown, facts: Facts) -> str:
@@ -225,16 +241,21 @@ def _sentence(judge: Judge, verdict: Verdict, log: float, shown: _Shown, facts: 
             points = 100 * judge.delta
             margin = f" by over {points:g} points" if points else ""
             claim = f"that the candidate {judge.metric.harm} more often{margin}"
-            verified = f", verified by {facts.verifier}" if judge.metric.verified and facts.verifier else ""
+            verified = _verified(judge.metric, facts)
             tail = f"{candidate} against {stable}{shown.since}{verified}{_capped(judge.capped)}"
+        case MeanJudge():
+            percent = f"over {100 * judge.worse_by:g} % " if judge.worse_by else ""
+            claim = f"that the candidate {judge.metric.harm.format(percent)}"
+            tail = f"{candidate} against {stable}{shown.since}{_verified(judge.metric, facts)}"
         case LimitJudge():
             claim = (
                 f"that the candidate {judge.metric.harm} in more than {100 * judge.maximum:g} % of its tasks"
             )
             tail = f"{candidate}{shown.since}{_capped(judge.capped)}"
         case EventsJudge():
-            noun = judge.metric.noun + ("" if round(judge.count) == 1 else "s")
-            return f"{judge.count:.0f} {noun} of the candidate, {judge.maximum} allowed"
+            count = f"{judge.count:.0f}"
+            noun = judge.metric.noun + ("" if count == "1" else "s")
+            return f"{count} {noun} of the candidate, {judge.maximum} allowed"
         case AlertJudge():
             return told(judge.fired) if judge.fired else "no such alert fires"
         case _:
@@ -243,6 +264,10 @@ def _sentence(judge: Judge, verdict: Verdict, log: float, shown: _Shown, facts: 
         return f"{odds(log)} {claim}: {tail}"
     evidence = "no evidence of harm" if log <= 0 else "not enough evidence of harm"
     return f"{evidence}: {tail}; {odds(log)} {claim}"
+
+
+def _verified(metric: Binary | Average, facts: Facts) -> str:
+    return f", verified by {facts.verifier}" if metric.verified and facts.verifier else ""
 
 
 def told(alert: tuple[float, str]) -> str:
@@ -263,6 +288,11 @@ def _shown(judge: Judge, failed: bool, mode: Mode) -> _Shown:
             step = judge.strongest if failed else oldest
             candidate, stable = judge.tallies(step)
             return _Shown(share(candidate, judge.metric), share(stable, judge.metric), _later(step, oldest))
+        case MeanJudge():
+            oldest = judge.oldest
+            step = judge.strongest if failed else oldest
+            mine, theirs = judge.amounts(step)
+            return _Shown(mean(mine, judge.metric), mean(theirs, judge.metric), _later(step, oldest))
         case LimitJudge():
             oldest = judge.oldest(mode)
             step = judge.strongest if failed else oldest
@@ -287,6 +317,13 @@ def share(counts: Tally, metric: Binary) -> str:
     rate = rate if metric.higher_is_better else 1.0 - rate
     digits = 2 if 0.05 <= rate <= 0.95 else 4
     return f"{round(rate, digits):g} (n={counts.total:.0f})"
+
+
+def mean(amount: Amount, metric: Average) -> str:
+    """A mean in its unit, like "0.031 USD (n=212)"; empty without outcomes."""
+    if not amount.count:
+        return ""
+    return f"{amount.sum / amount.count:.3g} {metric.unit} (n={amount.count:.0f})"
 
 
 def odds(log: float) -> str:

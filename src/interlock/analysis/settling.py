@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from interlock.analysis.judges import Outcome
+from interlock.analysis.outcomes import Outcome
 from interlock.analysis.plan import Mode, Track
 
 

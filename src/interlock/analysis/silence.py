@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from interlock.analysis.judges import Outcome
+from interlock.analysis.outcomes import Outcome
 from interlock.analysis.plan import Track
 from interlock.analysis.presets import TASKS, TASKS_STARTED
 from interlock.analysis.timeline import Stretch

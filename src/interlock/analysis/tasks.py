@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlock.analysis import presets
-from interlock.analysis.judges import Outcome
+from interlock.analysis.outcomes import Outcome
 from interlock.analysis.plan import Gate, Mode, Track
 from interlock.analysis.timeline import Stretch
 

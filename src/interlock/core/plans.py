@@ -14,6 +14,7 @@ from interlock.analysis.plan import (
     Events,
     Gate,
     Limit,
+    Mean,
     Plan,
     PlannedStep,
     Side,
@@ -48,6 +49,8 @@ def _test(spec: GateSpec) -> Test:
         return Compare(float(spec.compare.worse_by_points) / 100)
     if spec.tail:
         return Tail(float(spec.tail.above_seconds), float(spec.tail.worse_by_points) / 100)
+    if spec.mean:
+        return Mean(float(spec.mean.worse_by_percent) / 100)
     if spec.limit:
         return Limit(float(spec.limit.max_percent) / 100)
     if spec.alert:

@@ -39,6 +39,16 @@ class TailGate(ApiModel):
     """Tolerated difference in percentage points, as a decimal string."""
 
 
+class MeanGate(ApiModel):
+    """Fails when the candidate's mean is above stable's by more than `worseByPercent` of it.
+
+    It needs 20 looks at which both versions have finished tasks; the error bound holds asymptotically.
+    """
+
+    worse_by_percent: Percent
+    """Tolerated difference in per cent of stable's mean, as a decimal string."""
+
+
 class LimitGate(ApiModel):
     """Fails when the candidate's rate is above `maxPercent`."""
 
@@ -93,11 +103,11 @@ class AlertGate(ApiModel):
     """Labels that the alert must carry, with these values."""
 
 
-_KINDS = ("compare", "tail", "limit", "events", "alert")
+_KINDS = ("compare", "tail", "mean", "limit", "events", "alert")
 
 
 class Gate(ApiModel):
-    """Exactly one of `compare`, `tail`, `limit`, `events`, each on one metric, or `alert`."""
+    """Exactly one of `compare`, `tail`, `mean`, `limit`, `events`, each on one metric, or `alert`."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -117,6 +127,7 @@ class Gate(ApiModel):
     """Name of a built-in metric; not for `alert`."""
     compare: CompareGate | None = None
     tail: TailGate | None = None
+    mean: MeanGate | None = None
     limit: LimitGate | None = None
     events: EventsGate | None = None
     alert: AlertGate | None = None

@@ -1,0 +1,274 @@
+"""What a gate has gathered that compares two versions: outcomes of two kinds, or means.
+
+Blocks close at the points of a fixed grid, as soon as both sides have enough. There is one process for each
+step begun, and the evidence is the mean over the planned steps: a regression that starts late is still found.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally, log_mean
+from interlock.analysis.means import MIN_BLOCKS, Amount, MeanProcess
+from interlock.analysis.outcomes import Outcome, Part
+from interlock.analysis.plan import Compare, Gate, Mean, Mode, Plan, Tail, Track
+from interlock.analysis.presets import TASKS_VERIFIED, Average, Binary
+from interlock.analysis.timeline import Stretch, Timeline
+
+Process = TypeVar("Process")
+
+
+class BlockJudge(ABC, Generic[Process]):
+    """Evidence that the candidate is worse than stable."""
+
+    metric: Binary | Average
+
+    def __init__(self, gate: Gate, plan: Plan) -> None:
+        self.gate = gate
+        self.planned = [step.index for step in plan.steps if gate.judges(step)]
+        self.log_e = 0.0
+        self._processes: dict[int, Process] = {}
+        self._step: int | None = None
+
+    def release(self, outcomes: Iterable[Outcome], timeline: Timeline, verifier: str | None) -> None:
+        """Outcomes settled by one grid point, in order; closes a block if both sides have enough."""
+        for outcome in outcomes:
+            stretch = timeline.clocked(outcome.end) if outcome.end > self.gate.since else None
+            if outcome.mode is Mode.LIVE and stretch and self.gate.judges(stretch.step):
+                if self.metric.verified and not _is_verified_by(verifier, outcome):
+                    continue
+                self._enter(stretch)
+                self._take(outcome, comparable=outcome.begin >= max(stretch.warm, self.gate.since))
+        self._close()
+
+    @property
+    def oldest(self) -> int | None:
+        """The step whose process holds all outcomes so far; before the first one, the step it will be."""
+        return min(self._processes, default=self._step)
+
+    @property
+    def strongest(self) -> int | None:
+        """The step whose process holds most of the evidence; of equals the earliest."""
+        return max(sorted(self._processes), key=lambda step: self._log(self._processes[step]), default=None)
+
+    def _enter(self, stretch: Stretch) -> None:
+        if stretch.step.index != self._step:
+            # a block must not span a change of weights: shares and base rate may move together
+            self._close()
+            self._step = stretch.step.index
+            self._start()
+
+    def _weigh(self) -> None:
+        begun = [self._log(self._processes[step]) for step in sorted(self._processes)]
+        if begun:
+            self.log_e = log_mean(begun + [0.0] * (len(self.planned) - len(begun)))
+
+    @abstractmethod
+    def _start(self) -> None:
+        """A step begins: what is not in a closed block is forgotten."""
+
+    @abstractmethod
+    def _take(self, outcome: Outcome, *, comparable: bool) -> None:
+        """An outcome of the running step; not `comparable` before the warm-up is over."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Closes the block if both sides have enough."""
+
+    @abstractmethod
+    def _log(self, process: Process) -> float:
+        """ln E of one process."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+
+
+def _is_verified_by(verifier: str | None, outcome: Outcome) -> bool:
+    """Whether an outcome belongs to a metric that counts one verifier only; none before it is known whose."""
+    if verifier is None:
+        return False
+    return outcome.labels["__name__"] != TASKS_VERIFIED or outcome.labels.get("verifier") == verifier
+
+
+class CompareJudge(BlockJudge[HarmProcess]):
+    """Evidence that more of the candidate's outcomes are bad."""
+
+    def __init__(self, gate: Gate, test: Compare | Tail, metric: Binary, plan: Plan) -> None:
+        super().__init__(gate, plan)
+        self.metric: Binary = metric
+        self.capped = 0.0
+        self.delta = test.worse_by
+        self._prior = Part()  # stable's outcomes of this step before its first block
+        self._block = {track: Part() for track in Track}
+
+    def tallies(self, step: int | None) -> tuple[Tally, Tally]:
+        """Candidate's and stable's outcomes: those of `step`'s process, and the open block."""
+        process = self._processes.get(step) if step is not None else None
+        candidate, stable = (process.candidate, process.stable) if process else (Tally(), Tally())
+        if process or step == self._step:
+            candidate += self._block[Track.CANDIDATE].tally(self.metric)
+            stable += self._block[Track.STABLE].tally(self.metric)
+        return candidate, stable
+
+    def blocks(self, step: int) -> bool:
+        """Whether a block has closed in this step."""
+        return step in self._processes
+
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "capped": self.capped,
+            "step": self._step,
+            "prior": self._prior.state(),
+            "block": {track.value: part.state() for track, part in self._block.items()},
+            "processes": {str(step): process.state() for step, process in self._processes.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+        self.capped = float(state["capped"])
+        self._step = None if state["step"] is None else int(state["step"])
+        self._prior = Part.restored(state["prior"])
+        self._block = {track: Part.restored(state["block"][track.value]) for track in Track}
+        self._processes = {
+            int(step): HarmProcess.restored(held, self.delta) for step, held in state["processes"].items()
+        }
+        self._weigh()
+
+    def _start(self) -> None:
+        self._prior = Part()
+        self._block = {track: Part() for track in Track}
+
+    def _take(self, outcome: Outcome, *, comparable: bool) -> None:
+        if comparable:
+            self._block[outcome.track].add(outcome, self.metric)
+        elif outcome.track is Track.STABLE:
+            self._prior.add(outcome, self.metric)
+
+    def _close(self) -> None:
+        if self._step is None or any(part.total < MIN_OUTCOMES for part in self._block.values()):
+            return
+        block, self._block = self._block, {track: Part() for track in Track}
+        self.capped += sum(part.excess(self.metric) for part in block.values())
+        prior = self._prior.tally(self.metric)
+        if self._step not in self._processes and prior.total >= MIN_OUTCOMES:
+            self._processes[self._step] = HarmProcess(prior.smoothed, self.delta)
+        candidate, stable = (block[track].tally(self.metric) for track in (Track.CANDIDATE, Track.STABLE))
+        for process in self._processes.values():
+            process.add(candidate, stable)
+        if self._step not in self._processes:
+            # a bet must be fixed before its block is seen: without a prior the first block only teaches it
+            self._prior = block[Track.STABLE]
+        self._weigh()
+
+    def _log(self, process: HarmProcess) -> float:
+        return process.log_e
+
+
+class MeanJudge(BlockJudge[MeanProcess]):
+    """Evidence that the candidate's mean is higher than stable's; asymptotic (statistics.md c).
+
+    Only outcomes since the version has exported the sum count: what is not exported is not 0.
+    """
+
+    def __init__(self, gate: Gate, test: Mean, metric: Average, plan: Plan) -> None:
+        super().__init__(gate, plan)
+        self.metric: Average = metric
+        self.worse_by = test.worse_by
+        self._exported: dict[Track, float] = {}  # since when, unix seconds
+        self._block = {track: _Amounts() for track in Track}
+
+    def exports(self, track: Track, since: float) -> None:
+        """A version exports the sum since that sample (unix seconds) at the latest."""
+        self._exported[track] = min(since, self._exported.get(track, since))
+
+    def amounts(self, step: int | None) -> tuple[Amount, Amount]:
+        """Candidate's and stable's: those of `step`'s process, and the open block."""
+        process = self._processes.get(step) if step is not None else None
+        candidate, stable = (process.candidate, process.stable) if process else (Amount(), Amount())
+        if process or step == self._step:
+            candidate += self._block[Track.CANDIDATE].amount
+            stable += self._block[Track.STABLE].amount
+        return candidate, stable
+
+    def missing(self, step: int) -> int:
+        """Blocks that must close in this step before anything can be said."""
+        process = self._processes.get(step)
+        return max(0, MIN_BLOCKS - (process.blocks if process else 0))
+
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "step": self._step,
+            "exported": {track.value: since for track, since in self._exported.items()},
+            "block": {track.value: amounts.state() for track, amounts in self._block.items()},
+            "processes": {str(step): process.state() for step, process in self._processes.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+        self._step = None if state["step"] is None else int(state["step"])
+        self._exported = {Track(track): float(since) for track, since in state["exported"].items()}
+        self._block = {track: _Amounts.restored(state["block"][track.value]) for track in Track}
+        self._processes = {int(step): MeanProcess.restored(held) for step, held in state["processes"].items()}
+        if not self._processes.keys() <= set(self.planned):
+            raise ValueError("means of a step in which the gate does not judge")
+        self._weigh()
+
+    def _start(self) -> None:
+        self._block = {track: _Amounts() for track in Track}
+
+    def _take(self, outcome: Outcome, *, comparable: bool) -> None:
+        if comparable and all(outcome.begin >= since for since in self._since_both_export()):
+            self._block[outcome.track].add(outcome, self.metric)
+
+    def _since_both_export(self) -> tuple[float, ...]:
+        return tuple(self._exported.get(track, float("inf")) for track in Track)
+
+    def _close(self) -> None:
+        if self._step is None or any(part.count < MIN_OUTCOMES for part in self._block.values()):
+            return
+        block, self._block = self._block, {track: _Amounts() for track in Track}
+        self._processes.setdefault(self._step, MeanProcess())
+        for process in self._processes.values():
+            process.add(block[Track.CANDIDATE].amount, block[Track.STABLE].amount)
+        self._weigh()
+
+    def _log(self, process: MeanProcess) -> float:
+        return process.log_above(1.0 + self.worse_by)
+
+
+class _Amounts:
+    """A sum and the outcomes it is shared by, read by different counters."""
+
+    __slots__ = ("count", "sum")
+
+    def __init__(self) -> None:
+        self.sum = 0.0
+        self.count = 0.0
+
+    @property
+    def amount(self) -> Amount:
+        return Amount(self.sum, self.count)
+
+    def add(self, outcome: Outcome, metric: Average) -> None:
+        if metric.sum.matches(outcome.labels):
+            self.sum += outcome.amount * metric.scale
+        if metric.count.matches(outcome.labels):
+            self.count += outcome.amount
+
+    def state(self) -> list[float]:
+        return [self.sum, self.count]
+
+    @classmethod
+    def restored(cls, state: Sequence[float]) -> _Amounts:
+        amounts = cls()
+        amounts.sum, amounts.count = map(float, state)
+        return amounts
