@@ -120,6 +120,9 @@ def test_every_move_can_be_told_as_a_script(cause: Cause) -> None:
 @example(
     [act("route", "foreign"), act("attempt", ("v2", "Preparing")), act("recreate", "background")], "pass"
 )
+@example(
+    [act("late", "Deployment"), act("template", "example.com/agent:2"), act("recreate", "background")], "pass"
+)
 @many
 @given(scripts(), ENDS)
 def test_whatever_happens_it_holds_together_and_comes_to_rest(script: Script, end: str) -> None:

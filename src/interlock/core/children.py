@@ -107,7 +107,8 @@ def unreadable(seen: Observation) -> str:
     for want in wanted_workloads(seen, seen.rollout.status).values():
         state = seen.workloads.get(want.identity.workload, NOTHING)
         config = state.config
-        if want.identity == seen.rollout.status.stable and state == NOTHING and _is_lost(seen, want):
+        serves = want.identity == seen.rollout.status.stable
+        if serves and state.deployment is None and config is None and _is_lost(seen, want):
             return (
                 f"workload {want.identity.workload} of {want.identity.version}, which serves, is gone and "
                 "cannot be made again: its ConfigMap is gone too, and the version or the template Deployment "
