@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from interlock.model.rollout import Rollout
 from tests.cluster import lies, objects
 from tests.cluster.api import core
 from tests.cluster.apiserver import compact_history, without_api_server
@@ -24,26 +25,38 @@ from tests.cluster.waiting import until
 GATES = {"warmupSeconds": 1, "gates": [objects.VIOLATIONS, objects.CRITICAL]}
 
 
+@pytest.fixture
+async def alone(landscape: Landscape) -> AsyncIterator[Operator]:
+    """An operator for one test, which may end it, while the ordinary one rests; it lists all every 3 s."""
+    await landscape.rest()
+    operator = landscape.another("--relist=3")
+    await operator.start()
+    yield operator
+    operator.program.kill()
+    await operator.close()
+
+
 # ------------------------------------------------------------------ 26
 async def test_26_killed_in_a_canary_the_evidence_goes_on_though_prometheus_has_lost_it(
-    story: Story, operator: Operator
+    new_story: NewStory, alone: Operator
 ) -> None:
     """What was seen in the first canary is in the checkpoint that was written with the step to the second."""
+    story = await new_story()
     first = {**objects.CANARY, "minTasks": 40, "minDurationSeconds": 1}
     steps = [first, {**objects.HELD, "name": "half"}, objects.FULL]
     await story.first_version(strategy={"steps": steps}, analysis=GATES)
     await story.release("v2")
     await story.until(clock_runs("half"))
-    candidate, entered = await story.candidate(), int((await story.manifest())["metadata"]["resourceVersion"])
-    await written_down_after(story, entered)
+    candidate = await story.candidate()
     await story.until(has_seen("violations", 60))
-    operator.program.kill()
+    await written_down_after(story, move=3)
+    alone.program.kill()
     before = (await story.rollout()).status.attempt
     family = "ai_agent_tasks_total"
     at_the_kill = story.land.agents.served(story.namespace, candidate, family)
     story.land.relay.lies[story.namespace] = lies.forgets_before(time.time())
     await story.scraped(3)
-    await operator.start()
+    await alone.start()
     await story.scraped(2)
     story.traffic(0)
     await story.scraped(3)
@@ -57,9 +70,12 @@ async def test_26_killed_in_a_canary_the_evidence_goes_on_though_prometheus_has_
     await story.recorded(2, "AttemptStarted", "StepStarted", "StepStarted")
 
 
-async def written_down_after(story: Story, version: int) -> None:
-    """The evidence has been written down since that version of the Rollout."""
+async def written_down_after(story: Story, move: int) -> None:
+    """The evidence has been written down since that move of the attempt."""
     path = core(story.namespace, "configmaps", f"{objects.NAME}-evidence")
+    history = story.land.witness.history(story.namespace, "Rollout")
+    attempts = ((seen.version, Rollout.read(seen.manifest).status.attempt) for seen in history)
+    version = next(at for at, attempt in attempts if attempt and (attempt.number, attempt.seq) == (2, move))
 
     async def is_newer() -> bool:
         manifest = await story.land.api.get(path)
@@ -125,19 +141,8 @@ async def replaced(story: Story) -> None:
 
 
 # ------------------------------------------------------------------ 28
-@pytest.fixture
-async def relisting(landscape: Landscape) -> AsyncIterator[Operator]:
-    """The one operator, which lists everything every three seconds."""
-    await landscape.rest()
-    operator = landscape.another("--relist=3")
-    await operator.start()
-    yield operator
-    os.kill(operator.program.pid, signal.SIGCONT)
-    await operator.stop()
-
-
 async def test_28_what_happened_while_nobody_watched_is_found_by_listing(
-    new_story: NewStory, relisting: Operator
+    new_story: NewStory, alone: Operator
 ) -> None:
     deleted, changed, created = [await new_story() for _ in range(3)]
     await asyncio.gather(
@@ -147,20 +152,20 @@ async def test_28_what_happened_while_nobody_watched_is_found_by_listing(
     await deleted.until(clock_runs("canary"))
 
     cluster = deleted.land.cluster
-    os.kill(relisting.program.pid, signal.SIGSTOP)
+    os.kill(alone.program.pid, signal.SIGSTOP)
     await without_api_server(cluster, 0.5)  # with its watches, whose events would wait in the sockets
     await deleted.kubectl("delete", "rollout", objects.NAME)
     await asyncio.gather(changed.release("v2"), created.begin("v1"))
     await compact_history(cluster)
     await without_api_server(cluster, 0.5)  # with the history that it keeps itself
-    os.kill(relisting.program.pid, signal.SIGCONT)
+    os.kill(alone.program.pid, signal.SIGCONT)
 
     await asyncio.gather(created.until(healthy("v1")), changed.until(stable_is("v2")))
 
     async def noticed() -> bool:
-        return await relisting.value("interlock_relist_missed_total", kind="Rollout") > 0
+        return await alone.value("interlock_relist_missed_total", kind="Rollout") > 0
 
-    await until(noticed, 20, "the deletion to be noticed", relisting.program.tail)
+    await until(noticed, 20, "the deletion to be noticed", alone.program.tail)
     asked = deleted.land.relay.queries[deleted.namespace]
     await deleted.scraped(3)
     assert deleted.land.relay.queries[deleted.namespace] == asked, "nothing runs for a deleted object"
