@@ -30,7 +30,7 @@ async def test_30_deeply_nested_json_stops_nobody_else(story: Story) -> None:
 
 async def test_30_strange_characters_and_malformed_annotations_are_only_read_over(story: Story) -> None:
     """kopf keeps state in annotations of its own; what stands in them must not blind the operator."""
-    text = "\u202eÜnïcödé \u2028 💥 {{ name }} $(rm -rf /) </script>"
+    text = "\u202eÜnïcödé\u200b 💥 {{ name }} $(rm -rf /) </script>"
     version = objects.agent_version("v1", content=text)
     wanted = objects.rollout("v1", f"{story.namespace}.example.com")
     for manifest in (version, wanted):
