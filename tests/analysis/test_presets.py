@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from interlock.analysis.presets import BUILT_IN, Kind, Proportion, families, metric
@@ -16,6 +18,14 @@ BASE = {"ai_agent_tasks_started_total", "ai_agent_tasks_total", "process_start_t
         ("verified-success-rate", Kind.PROPORTION, True),
         ("policy-violation-rate", Kind.PROPORTION, False),
         ("critical-policy-violations", Kind.EVENTS, False),
+        ("verification-coverage", Kind.PROPORTION, True),
+        ("trace-coverage", Kind.PROPORTION, True),
+        ("policy-deny-rate", Kind.PROPORTION, False),
+        ("near-miss-rate", Kind.PROPORTION, False),
+        ("failure-rate", Kind.PROPORTION, False),
+        ("failure-rate-hallucinated-fact", Kind.PROPORTION, False),
+        ("tool-error-rate", Kind.PROPORTION, False),
+        ("user-negative-feedback-rate", Kind.PROPORTION, False),
         ("task-duration", Kind.TAIL, False),
         ("cost-per-task", Kind.MEAN, False),
         ("cost-per-verified-success", Kind.MEAN, False),
@@ -35,6 +45,22 @@ def test_a_success_is_part_of_all_tasks() -> None:
     assert found.part.matches({**labels, "outcome": "success"})
 
 
+def test_each_category_of_failures_is_a_metric() -> None:
+    categories = {
+        dict(found.part.where).get("category")
+        for name, found in BUILT_IN.items()
+        if name.startswith("failure-rate") and isinstance(found, Proportion)
+    }
+    known = "missing_context wrong_tool bad_parameter policy_deny hallucinated_fact workflow_mismatch other"
+    assert categories == {None, *known.split()}
+
+
+def test_they_are_called_by_their_names() -> None:
+    """In kebab case, as the API asks for."""
+    assert all(name == found.name for name, found in BUILT_IN.items())
+    assert all(re.fullmatch("[a-z]+(-[a-z]+)*", name) for name in BUILT_IN)
+
+
 def test_tasks_and_process_starts_are_always_read() -> None:
     assert families((), derive_warmup=False) == BASE
 
@@ -49,5 +75,7 @@ def test_each_metric_adds_its_own() -> None:
 
 
 def test_an_unknown_metric_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r"must be one of cost-per-task, .*'speed'"):
+    with pytest.raises(
+        ValueError, match=r"metric 'speed' must be one of cost-per-task, .*, verified-success-rate$"
+    ):
         metric("speed")

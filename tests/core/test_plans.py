@@ -205,7 +205,7 @@ def test_a_mean_is_in_per_cent_of_stable() -> None:
         ({**SLOW, "metric": "task-success-rate"}, "tail must not be used with the metric task-success-rate"),
         ({**DEAR, "metric": "task-duration"}, "mean must not be used with the metric task-duration"),
         ({**SUCCESS, "metric": "task-duration"}, "compare must not be used with the metric task-duration"),
-        ({**SUCCESS, "metric": "speed"}, "metric must be one of "),
+        ({**SUCCESS, "metric": "speed"}, "metric 'speed' must be one of "),
     ],
 )
 def test_what_cannot_be_judged_names_its_gate(gate: Manifest, words: str) -> None:

@@ -15,6 +15,12 @@ TASKS_STARTED = "ai_agent_tasks_started_total"
 TASKS = "ai_agent_tasks_total"
 TASKS_VERIFIED = "ai_agent_tasks_verified_total"
 VIOLATIONS = "ai_agent_policy_violations_total"
+TASKS_TRACED = "ai_agent_tasks_traced_total"
+DECISIONS = "ai_agent_policy_decisions_total"
+NEAR_MISSES = "ai_agent_near_misses_total"
+FAILURES = "ai_agent_failures_total"
+TOOL_CALLS = "ai_agent_tool_calls_total"
+FEEDBACK = "ai_agent_user_feedback_total"
 COST = "ai_agent_cost_usd_total"
 HUMAN_SECONDS = "ai_agent_human_seconds_total"
 ALERTS = "ALERTS"
@@ -56,7 +62,7 @@ class Proportion:
     """`part` of `total`; the part is the good one where higher is better, else the bad one.
 
     A bad part is capped at the total: one task may violate several rules. `harm` completes "the candidate …
-    more often". `verified` metrics count one verifier only.
+    more often". `verified` metrics count one verifier only. `whole` is what the total counts.
     """
 
     name: str
@@ -65,6 +71,7 @@ class Proportion:
     higher_is_better: bool
     harm: str
     verified: bool = False
+    whole: str = "tasks"
 
     @property
     def kind(self) -> Kind:
@@ -235,62 +242,98 @@ class Average:
 Metric = Proportion | Histogram | Average | EventCount
 Binary = Proportion | Beyond
 
-BUILT_IN: Mapping[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Proportion(
-            name="task-success-rate",
-            part=Counter(TASKS, (("outcome", "success"),)),
-            total=Counter(TASKS),
-            higher_is_better=True,
-            harm="fails",
-        ),
-        Proportion(
-            name="verified-success-rate",
-            part=Counter(TASKS_VERIFIED, (("result", "pass"),)),
-            total=Counter(TASKS_VERIFIED),
-            higher_is_better=True,
-            harm="fails verification",
-            verified=True,
-        ),
-        Proportion(
-            name="policy-violation-rate",
-            part=Counter(VIOLATIONS),
-            total=Counter(TASKS),
-            higher_is_better=False,
-            harm="violates policy",
-        ),
-        EventCount(
-            name="critical-policy-violations",
-            counter=Counter(VIOLATIONS, (("severity", "critical"),)),
-            noun="critical policy violation",
-        ),
-        Average(
-            name="cost-per-task",
-            sum=Counter(COST),
-            count=Counter(TASKS),
-            harm="costs {}more a task",
-            unit="USD",
-        ),
-        Average(
-            name="cost-per-verified-success",
-            sum=Counter(COST),
-            count=Counter(TASKS_VERIFIED, (("result", "pass"),)),
-            harm="costs {}more a verified success",
-            unit="USD",
-            verified=True,
-        ),
-        Average(
-            name="human-minutes-per-task",
-            sum=Counter(HUMAN_SECONDS),
-            count=Counter(TASKS),
-            harm="takes {}more of people's time a task",
-            unit="min",
-            scale=1 / 60,
-        ),
-        Histogram(name="task-duration", family=DURATION_BUCKETS, harm="takes over {} s"),
-    )
+_FAILURES = {
+    "missing_context": "fails for want of context",
+    "wrong_tool": "takes a wrong tool",
+    "bad_parameter": "calls a tool with bad parameters",
+    "policy_deny": "fails because policy denies",
+    "hallucinated_fact": "invents facts",
+    "workflow_mismatch": "departs from the workflow",
+    "other": "fails for other reasons",
 }
+
+
+def _good(
+    name: str, part: Counter, harm: str, total: Counter | None = None, *, verified: bool = False
+) -> Proportion:
+    whole = total or Counter(TASKS)
+    return Proportion(name, part, whole, higher_is_better=True, harm=harm, verified=verified)
+
+
+def _bad(
+    name: str, part: Counter, harm: str, total: Counter | None = None, whole: str = "tasks"
+) -> Proportion:
+    return Proportion(name, part, total or Counter(TASKS), higher_is_better=False, harm=harm, whole=whole)
+
+
+_ALL: tuple[Metric, ...] = (
+    _good("task-success-rate", Counter(TASKS, (("outcome", "success"),)), "fails"),
+    _good(
+        "verified-success-rate",
+        Counter(TASKS_VERIFIED, (("result", "pass"),)),
+        "fails verification",
+        Counter(TASKS_VERIFIED),
+        verified=True,
+    ),
+    _good("verification-coverage", Counter(TASKS_VERIFIED), "leaves a task unverified", verified=True),
+    _good("trace-coverage", Counter(TASKS_TRACED), "leaves a task untraced"),
+    _bad("policy-violation-rate", Counter(VIOLATIONS), "violates policy"),
+    _bad(
+        "policy-deny-rate",
+        Counter(DECISIONS, (("decision", "deny"),)),
+        "is denied by policy",
+        Counter(DECISIONS),
+        "policy decisions",
+    ),
+    _bad("near-miss-rate", Counter(NEAR_MISSES), "has to be stopped"),
+    _bad("failure-rate", Counter(FAILURES), "fails in a known way"),
+    *(
+        _bad(
+            f"failure-rate-{category.replace('_', '-')}",
+            Counter(FAILURES, (("category", category),)),
+            harm,
+        )
+        for category, harm in _FAILURES.items()
+    ),
+    _bad(
+        "tool-error-rate",
+        Counter(TOOL_CALLS, (("result", "error"),)),
+        "meets errors of tools",
+        Counter(TOOL_CALLS),
+        "tool calls",
+    ),
+    _bad(
+        "user-negative-feedback-rate",
+        Counter(FEEDBACK, (("signal", "negative"),)),
+        "displeases users",
+        Counter(FEEDBACK),
+        "ratings",
+    ),
+    EventCount(
+        name="critical-policy-violations",
+        counter=Counter(VIOLATIONS, (("severity", "critical"),)),
+        noun="critical policy violation",
+    ),
+    Average("cost-per-task", Counter(COST), Counter(TASKS), "costs {}more a task", "USD"),
+    Average(
+        "cost-per-verified-success",
+        Counter(COST),
+        Counter(TASKS_VERIFIED, (("result", "pass"),)),
+        "costs {}more a verified success",
+        "USD",
+        verified=True,
+    ),
+    Average(
+        "human-minutes-per-task",
+        Counter(HUMAN_SECONDS),
+        Counter(TASKS),
+        "takes {}more of people's time a task",
+        "min",
+        scale=1 / 60,
+    ),
+    Histogram(name="task-duration", family=DURATION_BUCKETS, harm="takes over {} s"),
+)
+BUILT_IN: Mapping[str, Metric] = {metric.name: metric for metric in _ALL}
 
 
 def metric(name: str) -> Metric:
@@ -298,7 +341,7 @@ def metric(name: str) -> Metric:
     try:
         return BUILT_IN[name]
     except KeyError:
-        raise ValueError(f"metric must be one of {', '.join(sorted(BUILT_IN))}, not {name!r}") from None
+        raise ValueError(f"metric {name!r} must be one of {', '.join(sorted(BUILT_IN))}") from None
 
 
 def families(gates: Iterable[frozenset[str]], *, derive_warmup: bool = True) -> frozenset[str]:

@@ -209,11 +209,18 @@ def _undecided(judge: MetricJudge, running: Stretch, facts: Facts) -> str:
         return f"the gate was changed: {missing} more tasks of the candidate under its new rules"
     if facts.finished < 1:
         return "no task of the candidate has finished in this step"
-    if isinstance(judge, CompareJudge) and not judge.blocks(running.step.index):
-        candidate, stable = judge.tallies(running.step.index)
+    return _too_few(judge, running.step.index)
+
+
+def _too_few(judge: MetricJudge, step: int) -> str:
+    """What the gate's own counters have not yet shown in this step; empty when they have."""
+    if isinstance(judge, CompareJudge) and not judge.blocks(step):
+        candidate, stable = judge.tallies(step)
         seen = f"{candidate.total:.0f} of the candidate, {stable.total:.0f} of stable so far"
         return f"too few outcomes to compare, {MIN_OUTCOMES} of each needed: {seen}"
-    if isinstance(judge, MeanJudge) and (missing := judge.missing(running.step.index)):
+    if isinstance(judge, LimitJudge) and judge.tally(step).total < 1:
+        return f"no {judge.metric.whole} of the candidate in this step so far"
+    if isinstance(judge, MeanJudge) and (missing := judge.missing(step)):
         seen = f"{MIN_BLOCKS - missing} of {MIN_BLOCKS} so far"
         return (
             f"too little to compare means, looks at which both versions have {MIN_OUTCOMES} new ones: {seen}"
@@ -248,9 +255,8 @@ def _sentence(judge: Judge, verdict: Verdict, log: float, shown: _Shown, facts: 
             claim = f"that the candidate {judge.metric.harm.format(percent)}"
             tail = f"{candidate} against {stable}{shown.since}{_verified(judge.metric, facts)}"
         case LimitJudge():
-            claim = (
-                f"that the candidate {judge.metric.harm} in more than {100 * judge.maximum:g} % of its tasks"
-            )
+            most = f"{100 * judge.maximum:g} % of its {judge.metric.whole}"
+            claim = f"that the candidate {judge.metric.harm} in more than {most}"
             tail = f"{candidate}{shown.since}{_capped(judge.capped)}"
         case EventsJudge():
             count = f"{judge.count:.0f}"
