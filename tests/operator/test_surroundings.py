@@ -146,10 +146,10 @@ async def test_a_name_that_is_taken_is_not_overwritten() -> None:
     world = await served()
     theirs = foreign("HTTPRoute", "other", parentRefs=[], hostnames=["other.example.com"], rules=[])
     await world.objects.create(theirs)
-    other = rollout("v1", agent="other")
+    other = rollout("w1", agent="other")
     other["metadata"]["name"] = "other"
     other["spec"]["traffic"]["gatewayAPI"]["hostnames"] = ["mine.example.com"]
-    await world.apply(other)
+    await world.apply(agent_version("w1", agent="other"), other)
     await world.run(60)
     assert stalled("NameTaken", "HTTPRoute other")(await world.rollout("other"))
     kept = await world.objects.get("HTTPRoute", NAMESPACE, "other")
@@ -329,7 +329,7 @@ async def test_an_orphaned_canary_ends_without_a_lost_request_and_starts_over() 
     assert world.lost == 0
     uid = (await world.rollout()).metadata.uid
     kinds = sorted(m["kind"] for m in await owned(world, uid))
-    assert kinds == ["ConfigMap", "Deployment", "HTTPRoute", "Service"]
+    assert kinds == ["ConfigMap", "ConfigMap", "Deployment", "HTTPRoute", "Service"], "one holds the evidence"
 
 
 async def test_an_orphan_lives_on_from_its_own_document_when_its_version_was_pruned() -> None:

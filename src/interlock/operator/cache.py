@@ -164,7 +164,8 @@ def shared(part: Any) -> Any:
     What the watch brings is parsed object by object; most of an object are words of the API.
     """
     if isinstance(part, dict):
-        return {sys.intern(key): shared(value) for key, value in part.items()}
+        return {shared(key): shared(value) for key, value in part.items()}
     if isinstance(part, list):
         return [shared(value) for value in part]
-    return sys.intern(part) if isinstance(part, str) and len(part) <= LONGEST_WORD else part
+    # not a subclass, like an enum's member: only str itself can be interned
+    return sys.intern(part) if type(part) is str and len(part) <= LONGEST_WORD else part

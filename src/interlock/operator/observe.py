@@ -87,7 +87,7 @@ class Observer:
     async def observe(self, rollout: Rollout, now: datetime) -> Observation:
         """Everything that a decision about `rollout` may look at."""
         meta, status = rollout.metadata, rollout.status
-        target = await self.version(meta.namespace, rollout.spec.version_ref.name)
+        target = await self.version(meta.namespace, rollout.spec.version_ref.name, rollout.spec.agent)
         candidate: Target | Unusable | None = None
         if status.candidate is not None:
             candidate = await self._tested(meta.namespace, status.candidate.version)
@@ -133,8 +133,8 @@ class Observer:
         written = self._gates_written.get(uid)
         return written is None or now - written >= self._gates_refresh
 
-    async def version(self, namespace: str, name: str) -> Target | Unusable:
-        """An AgentVersion as something that can be served, or why it cannot."""
+    async def version(self, namespace: str, name: str, agent: str = "") -> Target | Unusable:
+        """An AgentVersion as something that can be served, by `agent` if one is given, or why it cannot."""
         manifest = await self._agent_version(namespace, name)
         if manifest is None:
             text = f"AgentVersion {name} does not exist: create it or correct spec.versionRef"
@@ -145,6 +145,10 @@ class Observer:
             return Unusable(Reason.INVALID_SPEC, f"AgentVersion {name}: {error}"[:1024])
         except DependencyError as error:
             return Unusable(Reason.DEPENDENCY_NOT_READY, f"AgentVersion {name}: {error}"[:1024])
+        of = manifest["spec"]["agent"]
+        if agent and of != agent:
+            text = f"AgentVersion {name} is of agent {of}, not of {agent}: correct spec.versionRef"
+            return Unusable(Reason.INVALID_SPEC, text)
         uid = manifest["metadata"]["uid"]
         return Target(name, uid, found.digest, versions.render_json(found.document))
 
