@@ -9,8 +9,9 @@ from interlock.model.rollout import Rollout
 from tests.cluster import lies, objects
 from tests.cluster.chorus import together
 from tests.cluster.objects import CANARY_FIRST, QUICK
-from tests.cluster.seen import attempt_is, ever, gate, has_seen, not_ready, stable_is, tasks_of
+from tests.cluster.seen import attempt_is, ever, gate, has_seen, lasted, not_ready, stable_is, tasks_of
 from tests.cluster.story import Story, clock_runs, condition, healthy, measured, phase
+from tests.cluster.waiting import until
 
 WALK = ["AttemptStarted", "StepStarted", "SoakStarted", "SoakPassed"]
 """The record of a good version under QUICK."""
@@ -118,6 +119,7 @@ async def test_8_edited_steps_begin_anew_with_traffic_back_at_stable(story: Stor
     await story.until(has_seen("violations", 20))
     fifth = {**objects.HELD, "name": "fifth", "canary": {"percent": 20}}
     await story.edit(strategy={"steps": [fifth, objects.FULL]})
+    await story.recorded(2, "AttemptStarted", "StepStarted", "StrategyChanged", "StepStarted")
     found = await story.until(clock_runs("fifth"))
     assert story.splits()[-3:] == [
         {stable: 50, candidate: 50},
@@ -128,7 +130,6 @@ async def test_8_edited_steps_begin_anew_with_traffic_back_at_stable(story: Stor
     assert attempt is not None
     assert (attempt.number, attempt.step_index) == (2, 0)
     assert attempt.walk_started_time > attempt.started_time
-    await story.recorded(2, "AttemptStarted", "StepStarted", "StrategyChanged", "StepStarted")
 
 
 @together
@@ -175,19 +176,30 @@ async def test_9_paused_in_each_stage_it_stays_and_goes_on_afterwards(story: Sto
     await stays_paused(story)
     for step in ("shadow", "canary", "full"):
         await story.pause(on=False)
-        await story.until(clock_runs(step))
+        await story.until(lasted(step, 0))
         await story.pause()
         await story.until(lambda r: condition(r, "Paused")[0] == "True")
-        story.traffic(40)
-        await story.until(has_seen("violations", 20))
-        story.traffic(0)
-        await story.scraped(2)
+        await has_tasks(story, await story.candidate() + ("-shadow" if step == "shadow" else ""))
         await stays_paused(story)
     story.traffic(40)
     await story.pause(on=False)
     await story.until(stable_is("v2"))
     steps = ["StepStarted", "StepStarted", "SoakStarted", "SoakPassed"]
     await story.recorded(2, "AttemptStarted", *steps)
+
+
+async def has_tasks(story: Story, workload: str) -> None:
+    """All the tasks that a step asks for, and then no more."""
+    family, agents = "ai_agent_tasks_total", story.land.agents
+    before = agents.served(story.namespace, workload, family)
+
+    async def enough() -> bool:
+        return agents.served(story.namespace, workload, family) >= before + 20
+
+    story.traffic(40)
+    await until(enough, 30, f"tasks of {workload}")
+    story.traffic(0)
+    await story.scraped(2)
 
 
 async def stays_paused(story: Story) -> None:
