@@ -181,7 +181,6 @@ def test_an_unreadable_status_keeps_all_that_it_holds() -> None:
     first = unreadable(manifest, "status.attempt.stage: not known", NOW)
     assert first["stable"] == {"version": "v1"}
     assert first["attempt"] == {"stage": "Hovering"}
-    assert first["phase"] == "Stalled"
     again = unreadable({**manifest, "status": first}, "status.attempt.stage: not known", LONG_AGO)
     assert again == first, "the second time changes nothing"
 

@@ -218,3 +218,21 @@ async def test_a_poisoned_rollout_does_not_disturb_the_traffic_and_recovers() ->
     assert await world.weights() == [100]
     rewrite(world, lambda r: r["spec"]["strategy"]["steps"][1]["canary"].update(percent=20))
     await world.until(healthy("v1"))
+
+
+async def test_a_version_that_cannot_be_read_says_why() -> None:
+    world = World()
+    newer = agent_version("v9")
+    newer["spec"]["prompts"] = "of a newer version"
+    await world.apply(newer)
+    await world.settle()
+    stored = await world.objects.get("AgentVersion", NAMESPACE, "v9")
+    assert stored is not None
+    said = {c["type"]: (c["status"], c["reason"]) for c in stored["status"]["conditions"]}
+    assert said == {"Ready": ("False", "InvalidSpec"), "Stalled": ("True", "InvalidSpec")}
+    assert "spec.prompts" in stored["status"]["conditions"][0]["message"]
+    before = stored["metadata"]["resourceVersion"]
+    await world.settle()
+    again = await world.objects.get("AgentVersion", NAMESPACE, "v9")
+    assert again is not None
+    assert again["metadata"]["resourceVersion"] == before, "said once"

@@ -166,7 +166,7 @@ def _gates(seen: Observation, before: RolloutStatus) -> tuple[GateStatus, ...]:
 
 
 def unreadable(manifest: Manifest, problem: str, now: datetime) -> Manifest:
-    """The status of a Rollout that cannot be parsed (a newer version's, or edited by hand): all that it
+    """The status of an object that cannot be parsed (a newer version's, or edited by hand): all that it
     holds stays, Ready and Stalled say what is wrong."""
     held: Manifest = dict(mapping(manifest.get("status")))
     since = {
@@ -188,7 +188,6 @@ def unreadable(manifest: Manifest, problem: str, now: datetime) -> Manifest:
 
     return held | {
         "observedGeneration": generation,
-        "phase": "Stalled",
         "conditions": [
             condition(ConditionType.READY, ConditionStatus.FALSE),
             condition(ConditionType.STALLED, ConditionStatus.TRUE),

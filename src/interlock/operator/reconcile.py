@@ -80,7 +80,7 @@ class Reconciler:
         try:
             rollout = Rollout.read(manifest)
         except ValidationError as error:
-            wire = status.unreadable(manifest, first_problem(error), now)
+            wire = status.unreadable(manifest, first_problem(error), now) | {"phase": "Stalled"}
             await self._write_status(manifest, wire)
             return None
         seen = await self._observer.observe(rollout, now)
@@ -202,7 +202,8 @@ class Reconciler:
             version = AgentVersion.read(manifest)
             outcome = await self._observer.assess(manifest)
         except ValidationError as error:
-            log.warning("AgentVersion %s: %s", manifest["metadata"]["name"], first_problem(error))
+            wire = status.unreadable(manifest, first_problem(error), self._now())
+            await self._write_status(manifest, wire)
             return None
         except SpecError as error:
             outcome = error
