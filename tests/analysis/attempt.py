@@ -88,7 +88,7 @@ class Attempt:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)  # noqa: S311 - a world, not a secret
-        self.lengths = random.Random(self.seed)  # noqa: S311 - apart: it changes no other chance
+        self.lengths = random.Random(f"lengths {self.seed}")  # noqa: S311 - apart: it changes no other chance
         self.evidence = AttemptEvidence(self.plan, SINCE)
         self.scrape()
         self.advance()

@@ -54,6 +54,7 @@ def test_rules_have_a_name_of_sixteen_digits() -> None:
         rollout({**DEAR, "name": "success"}),
         rollout({**SUCCESS, "weight": 2}),
         rollout({**SUCCESS, "safety": True}),
+        rollout({**SUCCESS, "advance": "Certified"}),
         rollout(SUCCESS, falseRevertPercent="1"),
         rollout(SUCCESS, warmupSeconds=60),
     ],
@@ -66,6 +67,7 @@ def test_other_rules_have_another_name(edited: Rollout) -> None:
     "same",
     [
         rollout({**SUCCESS, "weight": 1}),
+        rollout({**SUCCESS, "advance": "NoHarm"}),
         rollout(SUCCESS, noData={"holdAfterSeconds": 5}),
         parsed("v3", analysis={"gates": [SUCCESS]}, replicas=9),
     ],
@@ -203,6 +205,11 @@ def test_a_mean_is_in_per_cent_of_stable() -> None:
     ("gate", "words"),
     [
         ({**SLOW, "metric": "task-success-rate"}, "tail must not be used with the metric task-success-rate"),
+        (
+            {**VIOLATIONS, "limit": {"maxPercent": "0"}, "advance": "Certified"},
+            "advance must not be Certified",
+        ),
+        ({**CRITICAL, "advance": "Superior"}, "advance must not be Superior"),
         ({**DEAR, "metric": "task-duration"}, "mean must not be used with the metric task-duration"),
         ({**SUCCESS, "metric": "task-duration"}, "compare must not be used with the metric task-duration"),
         ({**SUCCESS, "metric": "speed"}, "metric 'speed' must be one of "),

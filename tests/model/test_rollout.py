@@ -74,6 +74,10 @@ def test_a_key_that_would_become_part_of_a_query_is_refused_with_its_field(name:
             {"analysis": {"gates": [{"name": "cost", "mean": {"worseByPercent": "10%"}}]}},
             "`spec.analysis.gates.0.mean.worseByPercent` must",
         ),
+        (
+            {"analysis": {"gates": [{"name": "cost", "advance": "Better"}]}},
+            "`spec.analysis.gates.0.advance` must",
+        ),
         ({"strategy": {"steps": []}}, "`spec.strategy.steps` must have at least 1 item"),
         ({"historyLimit": 65}, "`spec.historyLimit` must be less than or equal to 64"),
     ],

@@ -10,10 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from interlock.analysis.certify import Certificate, certificate, restored_certificate
 from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally, log_mean
 from interlock.analysis.means import MIN_BLOCKS, Amount, MeanProcess
 from interlock.analysis.outcomes import Outcome, Part
-from interlock.analysis.plan import Compare, Gate, Mean, Mode, Plan, Tail, Track
+from interlock.analysis.plan import Advance, Compare, Gate, Mean, Mode, Plan, Tail, Track
 from interlock.analysis.presets import TASKS_VERIFIED, Average, Binary
 from interlock.analysis.timeline import Stretch, Timeline
 
@@ -66,6 +67,10 @@ class BlockJudge(ABC, Generic[Process]):
             self.log_e = log_mean(begun + [0.0] * (len(self.planned) - len(begun)))
 
     @abstractmethod
+    def certified(self, step: int) -> float:
+        """ln E that the candidate is as good as the gate's `advance` asks for, from this step alone."""
+
+    @abstractmethod
     def _start(self) -> None:
         """A step begins: what is not in a closed block is forgotten."""
 
@@ -105,6 +110,8 @@ class CompareJudge(BlockJudge[HarmProcess]):
         self.metric: Binary = metric
         self.capped = 0.0
         self.delta = test.worse_by
+        self._margin = 0.0 if gate.advance is Advance.SUPERIOR else test.worse_by
+        self._certificates: dict[int, Certificate] = {}  # by step: each begins anew
         self._prior = Part()  # stable's outcomes of this step before its first block
         self._block = {track: Part() for track in Track}
 
@@ -129,10 +136,15 @@ class CompareJudge(BlockJudge[HarmProcess]):
             "prior": self._prior.state(),
             "block": {track.value: part.state() for track, part in self._block.items()},
             "processes": {str(step): process.state() for step, process in self._processes.items()},
+            "certificates": {str(step): held.state() for step, held in self._certificates.items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
+        self._certificates = {
+            int(step): restored_certificate(held, self._margin)
+            for step, held in state["certificates"].items()
+        }
         self.capped = float(state["capped"])
         self._step = None if state["step"] is None else int(state["step"])
         self._prior = Part.restored(state["prior"])
@@ -160,13 +172,20 @@ class CompareJudge(BlockJudge[HarmProcess]):
         prior = self._prior.tally(self.metric)
         if self._step not in self._processes and prior.total >= MIN_OUTCOMES:
             self._processes[self._step] = HarmProcess(prior.smoothed, self.delta)
+            if self.gate.advance is not Advance.NO_HARM:
+                self._certificates[self._step] = certificate(prior.smoothed, self._margin)
         candidate, stable = (block[track].tally(self.metric) for track in (Track.CANDIDATE, Track.STABLE))
         for process in self._processes.values():
             process.add(candidate, stable)
+        if self._step in self._certificates:
+            self._certificates[self._step].add(candidate, stable)
         if self._step not in self._processes:
             # a bet must be fixed before its block is seen: without a prior the first block only teaches it
             self._prior = block[Track.STABLE]
         self._weigh()
+
+    def certified(self, step: int) -> float:
+        return self._certificates[step].log_e if step in self._certificates else 0.0
 
     def _log(self, process: HarmProcess) -> float:
         return process.log_e
@@ -240,6 +259,12 @@ class MeanJudge(BlockJudge[MeanProcess]):
         for process in self._processes.values():
             process.add(block[Track.CANDIDATE].amount, block[Track.STABLE].amount)
         self._weigh()
+
+    def certified(self, step: int) -> float:
+        if step not in self._processes:
+            return 0.0
+        superior = self.gate.advance is Advance.SUPERIOR
+        return self._processes[step].log_below(1.0 if superior else 1.0 + self.worse_by)
 
     def _log(self, process: MeanProcess) -> float:
         return process.log_above(1.0 + self.worse_by)

@@ -289,6 +289,8 @@ class AttemptEvidence:
                     verifier=self._verifying.chosen,
                     spoilt=self._spoilt(judge),
                     unreadable=self._buckets.problem(judge.gate, self._now),
+                    certificate=self._merge.certificate(judge, running.step.index) if running else None,
+                    threshold=self._plan.threshold,
                 ),
             )
             for judge in self._judges.values()

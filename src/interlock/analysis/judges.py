@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from interlock.analysis.certify import below
 from interlock.analysis.comparing import CompareJudge, MeanJudge
 from interlock.analysis.evidence import Tally, above, log_mean
 from interlock.analysis.outcomes import Outcome, Part
@@ -51,6 +52,11 @@ class LimitJudge:
             counts = self.tally(step)
             self._logs[step] = above(counts.total - counts.good, counts.total, self.maximum)
         return self._logs[step]
+
+    def certified(self, step: int) -> float:
+        """ln E that the candidate's rate lies below the limit, from this step on."""
+        counts = self.tally(step)
+        return below(counts.total - counts.good, counts.total, self.maximum)
 
     def tally(self, step: int | None) -> Tally:
         """The candidate's outcomes since `step` opened."""

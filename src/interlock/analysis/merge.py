@@ -12,7 +12,7 @@ from typing import Any, assert_never
 from interlock.analysis.comparing import CompareJudge, MeanJudge
 from interlock.analysis.evidence import log_mean, rejected
 from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge
-from interlock.analysis.plan import Plan
+from interlock.analysis.plan import Advance, Plan
 from interlock.analysis.report import Standing
 
 Weighed = CompareJudge | MeanJudge | LimitJudge
@@ -30,8 +30,17 @@ class Merge:
         begun = (gate.since for gate in plan.gates if gate.since < math.inf)
         self._begins = max(begun, default=-math.inf)
         self._standings = {gate.name: Standing() for gate in plan.gates}
+        self._certificates: dict[tuple[str, int], float] = {}  # highest so far, by gate and step
         self.value = 0.0
         self.peak = -math.inf
+
+    def certificate(self, judge: Judge, step: int) -> float | None:
+        """ln E so far that a gate's certificate has reached in a step; None where it waits for none.
+
+        What has reached ln(1/alpha) once is certified (Ville); no correction is due for the number of gates.
+        """
+        waits = judge.gate.advance is not Advance.NO_HARM
+        return self._certificates.get((judge.gate.name, step), 0.0) if waits else None
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -61,10 +70,19 @@ class Merge:
                 case CompareJudge() | MeanJudge() | LimitJudge():
                     if judge.planned:
                         weighed.append(judge)
+                        self._certify(judge)
                 case _:
                     assert_never(judge)
         if weighed:
             self._merge(weighed, [0.0 if spoilt(judge) else judge.log_e for judge in weighed], at)
+
+    def _certify(self, judge: Weighed) -> None:
+        if judge.gate.advance is not Advance.NO_HARM:
+            for step in judge.planned:
+                place = (judge.gate.name, step)
+                found = max(judge.certified(step), self._certificates.get(place, 0.0))
+                if found > 0:
+                    self._certificates[place] = found
 
     def _merge(self, judges: list[Weighed], logs: list[float], at: float) -> None:
         weights = [float(judge.gate.weight) for judge in judges]
@@ -88,12 +106,17 @@ class Merge:
             name: [repr(standing.now), repr(standing.peak), standing.failed]
             for name, standing in self._standings.items()
         }
-        return {"standings": standings, "peak": repr(self.peak)}
+        certificates = [[name, step, repr(log)] for (name, step), log in self._certificates.items()]
+        return {"standings": standings, "peak": repr(self.peak), "certificates": certificates}
 
     def restore(self, state: Mapping[str, Any], kept: Iterable[str], *, whole: bool) -> None:
         """Go on from `state` with the gates of these names; `whole`: they are all there were and are."""
-        for name in kept:
+        names = frozenset(kept)
+        for name in names:
             now, peak, failed = state["standings"][name]
             self._standings[name] = Standing(float(now), float(peak), bool(failed))
+        self._certificates = {
+            (str(name), int(step)): float(log) for name, step, log in state["certificates"] if name in names
+        }
         if whole:
             self.peak = float(state["peak"])

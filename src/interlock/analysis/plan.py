@@ -35,6 +35,14 @@ class Track(StrEnum):
     STABLE = "stable"
 
 
+class Advance(StrEnum):
+    """What a gate asks for before a step may end: no evidence of harm, or evidence that all is well."""
+
+    NO_HARM = "NoHarm"
+    CERTIFIED = "Certified"
+    SUPERIOR = "Superior"
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """Which series belong to one version: label `version` equal and `pod` beginning with `pod_prefix`."""
@@ -136,6 +144,7 @@ class Gate:
     `during` are the kinds of step in which the gate judges; a comparison never judges in shadow, where tools
     are stubbed. `weight` ≥ 1 is the gate's share in the merged evidence. `since` (unix seconds): when the
     gate got the rules it has; what happened before does not count for it. inf: they are not in force yet.
+    `advance`: what must be shown in each step before it may end; a certificate holds at the level alpha.
     """
 
     name: str
@@ -145,9 +154,11 @@ class Gate:
     safety: bool = False
     during: tuple[StepKind, ...] = ("shadow", "canary", "full")
     since: float = -math.inf
+    advance: Advance = Advance.NO_HARM
 
     def __post_init__(self) -> None:
         _require(self.weight >= 1, f"gate {self.name}: weight must be at least 1")
+        _require(self._can_certify, f"gate {self.name}: advance must not be {self.advance}")
         if isinstance(self.test, Alert):
             _require(not self.metric, f"gate {self.name}: an alert must not have a metric")
             return
@@ -167,6 +178,18 @@ class Gate:
                 assert_never(self.test)
         test = type(self.test).__name__.lower()
         _require(fits, f"gate {self.name}: {test} must not be used with the metric {self.metric}")
+
+    @property
+    def _can_certify(self) -> bool:
+        """Nothing is better than a limit, and no count shows that a rate is 0."""
+        match self.test:
+            case Limit():
+                certified = self.advance is Advance.CERTIFIED and self.test.maximum > 0
+                return certified or self.advance is Advance.NO_HARM
+            case Events() | Alert():
+                return self.advance is Advance.NO_HARM
+            case _:
+                return True
 
     @property
     def families(self) -> frozenset[str]:

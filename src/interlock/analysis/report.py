@@ -13,7 +13,7 @@ from interlock.analysis.comparing import BlockJudge, CompareJudge, MeanJudge
 from interlock.analysis.evidence import MIN_OUTCOMES, Tally
 from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge, MetricJudge
 from interlock.analysis.means import MIN_BLOCKS, Amount
-from interlock.analysis.plan import Comparison, Mode, Track
+from interlock.analysis.plan import Advance, Comparison, Mode, Track
 from interlock.analysis.presets import TASKS, Average, Binary
 from interlock.analysis.silence import NoDataReading
 from interlock.analysis.timeline import Stretch
@@ -106,7 +106,8 @@ class Facts:
     """What the readings of all gates share. `newest`: last sample in the step's mode by track and family.
 
     `finished`: tasks of the candidate in this step that the gate has seen under its present rules.
-    `unreadable`: why what is sampled cannot be judged by this gate.
+    `unreadable`: why what is sampled cannot be judged by this gate. `certificate`: ln E, of this step, that
+    the candidate is good, None if none is awaited; it must reach `threshold`.
     """
 
     now: float
@@ -116,6 +117,8 @@ class Facts:
     verifier: str | None
     spoilt: tuple[str, ...] = field(default=())
     unreadable: str = ""
+    certificate: float | None = None
+    threshold: float = 0.0
 
     def age(self, track: Track, family: str) -> float:
         """Seconds since the newest sample, inf without one."""
@@ -171,7 +174,26 @@ def _judged(judge: MetricJudge, running: Stretch, facts: Facts) -> tuple[Verdict
         return Verdict.NO_DATA, silence
     if undecided := _undecided(judge, running, facts):
         return Verdict.INCONCLUSIVE, undecided
+    if facts.certificate is not None and facts.certificate < facts.threshold:
+        return Verdict.INCONCLUSIVE, _awaited(judge, facts.certificate, facts.threshold)
     return Verdict.PASS, ""
+
+
+def _awaited(judge: MetricJudge, so_far: float, threshold: float) -> str:
+    """The certificate that has not been reached, and how far it is."""
+    match judge:
+        case _ if judge.gate.advance is Advance.SUPERIOR:
+            claim = "is better than stable"
+        case CompareJudge():
+            claim = f"is not worse by over {100 * judge.delta:g} points" if judge.delta else "is not worse"
+        case MeanJudge():
+            claim = f"is not worse by over {100 * judge.worse_by:g} %" if judge.worse_by else "is not worse"
+        case LimitJudge():
+            claim = f"{judge.metric.harm} in less than {100 * judge.maximum:g} % of its {judge.metric.whole}"
+        case _:  # Gate has refused it
+            raise AssertionError(judge)
+    word = judge.gate.advance.lower()
+    return f"not {word} yet: {odds(so_far)} so far that the candidate {claim}, {odds(threshold)} awaited"
 
 
 def _not_judged(judge: Judge, running: Stretch, now: float) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 import rfc8785
 
 from interlock.analysis.plan import (
+    Advance,
     Alert,
     Compare,
     Events,
@@ -40,6 +41,7 @@ def plan_gate(spec: GateSpec, since: float = -math.inf) -> Gate:
         weight=spec.weight,
         safety=safety if spec.safety is None else spec.safety,
         since=since,
+        advance=Advance(spec.advance),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -119,6 +119,16 @@ class Gate(ApiModel):
                 "has(self.metric) != has(self.alert)",
                 "must have a `metric`, unless it is an `alert` gate, which has none",
             ),
+            (
+                (
+                    "!has(self.advance) || self.advance == 'NoHarm' || has(self.compare) || "
+                    "has(self.tail) || has(self.mean) || (has(self.limit) && self.advance == 'Certified')"
+                ),
+                (
+                    "must have an `advance` that its kind can show: `limit` not `Superior`, `events` and "
+                    "`alert` only `NoHarm`"
+                ),
+            ),
         )
     )
 
@@ -131,6 +141,10 @@ class Gate(ApiModel):
     limit: LimitGate | None = None
     events: EventsGate | None = None
     alert: AlertGate | None = None
+    advance: Literal["NoHarm", "Certified", "Superior"] = "NoHarm"
+    """What each step must show before it may end: no evidence of harm; that the candidate is not worse, or
+    below its limit (`Certified`); that it is better than stable (`Superior`). The latter two hold at the odds
+    of `falseRevertPercent` and may need many tasks: a limit of 0.5 % about 750 clean ones."""
     safety: bool | None = None
     """Whether the gate takes the candidate back even when the stable version has no ready endpoint; true for
     `events`, `alert` and metrics of violations when absent."""
