@@ -10,12 +10,26 @@ import pytest
 
 from interlock.analysis.gates import Verdict
 from interlock.core.decide import decide
-from interlock.core.observation import Observation, Unreadable, Unusable
+from interlock.core.observation import Memory, Observation, Unreadable, Unusable
 from interlock.core.status import unreadable
 from interlock.model.release import Stage
 from interlock.model.rolloutstatus import NoData, Quarantined, RolloutStatus
 from interlock.reasons import Reason
-from tests.core.seen import FAILING, LONG_AGO, NOW, V2, after, at_rest, gate, parsed, report, target, trying
+from tests.core.seen import (
+    FAILING,
+    LONG_AGO,
+    NOW,
+    V1,
+    V2,
+    after,
+    at_rest,
+    gate,
+    identity,
+    parsed,
+    report,
+    target,
+    trying,
+)
 
 MISSING = Unusable(Reason.DEPENDENCY_NOT_READY, "AgentVersion v9 does not exist")
 
@@ -190,3 +204,18 @@ def test_an_unreadable_status_may_be_empty(status: Any) -> None:
     found = unreadable({"metadata": {}, "status": status}, "x" * 5000, NOW)
     assert [c["type"] for c in found["conditions"]] == ["Ready", "Stalled"]
     assert all(len(c["message"]) <= 1024 for c in found["conditions"])
+
+
+# ------------------------------------------------------------------ the way back
+@pytest.mark.parametrize(
+    ("memory", "said"),
+    [
+        (None, "False/NothingBefore"),
+        (Memory(stable=identity(V1)), "False/NothingBefore"),
+        (Memory(stable=identity(V1), promoted=(identity(V2),)), "True/PromotedBefore"),
+        (Memory(stable=identity(V2)), "True/PromotedBefore"),
+    ],
+    ids=["nothing is remembered", "it alone", "one before it", "its own promotion is not yet recorded"],
+)
+def test_at_rest_the_way_back_is_the_fast_path(memory: Memory | None, said: str) -> None:
+    assert conditions(decide(replace(at_rest(), memory=memory), NOW).status)["RollbackReady"] == said

@@ -238,8 +238,17 @@ def _way_back(seen: Observation, stable: VersionIdentity, attempt: Attempt | Non
             return TRUE, Reason.STABLE_IS_WARM, f"{stable.version} runs and can take all traffic at once"
         return FALSE, Reason.STABLE_UNAVAILABLE, f"{stable.version} has no ready endpoint"
     held = seen.rollout.status
-    for earlier in (seen.memory.promoted if seen.memory else ())[: seen.rollout.spec.history_limit]:
+    for earlier in _promoted(seen, stable)[: seen.rollout.spec.history_limit]:
         if not wanted.is_quarantined(held, earlier.digest):
             text = f"spec.versionRef {earlier.version} goes straight to full: it was promoted before"
             return TRUE, Reason.PROMOTED_BEFORE, text
     return FALSE, Reason.NOTHING_BEFORE, f"no version but {stable.version} was promoted within the history"
+
+
+def _promoted(seen: Observation, stable: VersionIdentity) -> list[VersionIdentity]:
+    """Versions promoted before this one, newest first. A promotion that its Release has not taken down yet is
+    not remembered: whom it followed is still remembered as stable."""
+    if seen.memory is None:
+        return []
+    known = [seen.memory.stable, *seen.memory.promoted]
+    return [v for v in known if v is not None and not wanted.same_content(v, stable)]
