@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from interlock.analysis.coin import log_ratio, nearest_pair
-from interlock.analysis.evidence import PRIOR_OUTCOMES, HarmProcess, Tally, log_mean, scale_odds
+from interlock.analysis.evidence import BlockProcess, HarmProcess, Tally, log_mean, scale_odds
 
 # Fixed bets on how far within its limit a rate is (odds), and on how much of the margin is not used up.
 BELOW_BETS = (0.75, 0.5, 0.25, 0.1, 0.0)
@@ -53,7 +53,7 @@ def restored_certificate(state: Sequence[float], delta: float) -> Certificate:
     return NonInferiority.restored(state, delta) if delta > 0 else Superiority.restored(state)
 
 
-class NonInferiority:
+class NonInferiority(BlockProcess):
     """The block e-process of `HarmProcess` with the null turned round (statistics.md a).
 
     Protected null: in every block the candidate's success probability, averaged over its outcomes, is at most
@@ -62,45 +62,18 @@ class NonInferiority:
     differences Turner & Grünwald 2023). Bets: the candidate lies above the border by 1.5, 1 or .5 margins.
     """
 
-    __slots__ = ("_delta", "_logs", "_p0", "candidate", "log_e", "stable")
-
-    def __init__(self, p0: float, delta: float) -> None:
-        self._p0 = p0
-        self._delta = delta
-        self._logs = [0.0] * len(MARGIN_BETS)
-        self.log_e = 0.0
-        self.candidate = Tally()
-        self.stable = Tally()
+    BETS = MARGIN_BETS
+    __slots__ = ()
 
     def add(self, candidate: Tally, stable: Tally) -> None:
         """One closed block. A block in which one side has no outcome says nothing."""
         if candidate.total <= 0 or stable.total <= 0:
             return
-        p_s = (PRIOR_OUTCOMES * self._p0 + self.stable.good) / (PRIOR_OUTCOMES + self.stable.total)
-        p_s = min(max(p_s, NEAREST), 1.0 - NEAREST)
-        for at, bet in enumerate(MARGIN_BETS):
+        p_s = min(max(self._stable_rate, NEAREST), 1.0 - NEAREST)
+        for at, bet in enumerate(self.BETS):
             p_c = _inside(p_s - self._delta * (1.0 - bet), p_s)
             self._logs[at] += certificate_log_odds(candidate, stable, p_c, p_s, self._delta)
-        self.log_e = log_mean(self._logs)
-        self.candidate += candidate
-        self.stable += stable
-
-    def state(self) -> list[float]:
-        """Prior rate, counts, wealth of each bet (ln): 5 + 3 numbers."""
-        counts = (self.candidate.good, self.candidate.total, self.stable.good, self.stable.total)
-        return [self._p0, *counts, *self._logs]
-
-    @classmethod
-    def restored(cls, state: Sequence[float], delta: float) -> NonInferiority:
-        """As it was at `state`. ValueError where that is none."""
-        p0, good_c, total_c, good_s, total_s, *logs = map(float, state)
-        if not (0 < p0 < 1 and len(logs) == len(MARGIN_BETS)):
-            raise ValueError("not the state of a certificate")
-        process = cls(p0, delta)
-        process.candidate, process.stable = Tally(good_c, total_c), Tally(good_s, total_s)
-        process._logs = logs
-        process.log_e = log_mean(logs) if total_c else 0.0
-        return process
+        self._closed(candidate, stable)
 
 
 class Superiority:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 # Fixed bets on how much worse the candidate's odds of success are, and how much higher a rate's odds are.
 HARM_BETS = (0.8, 0.667, 0.5, 0.333, 0.2, 0.1, 0.05)
@@ -34,49 +35,69 @@ class Tally:
         return (self.good + 0.5) / (self.total + 1.0)
 
 
-class HarmProcess:
-    """Binary outcomes of two versions compared: a block e-process with a grid of odds (statistics.md a).
+class BlockProcess:
+    """What block e-processes on two versions' binary outcomes share: counts of past blocks, wealth of each bet.
 
-    Protected null: in every block the candidate's success probability, averaged over its outcomes, is at
-    least the stable version's minus `delta` (0 ≤ delta < 1, a share). Turner, Ly & Grünwald 2024; Turner &
-    Grünwald 2023. `p0` in (0, 1) is the stable version's rate known before the first block.
+    `p0` in (0, 1) is the stable version's rate known before the first block; `delta` is a share.
     """
 
+    BETS: ClassVar[tuple[float, ...]]
     __slots__ = ("_delta", "_logs", "_p0", "candidate", "log_e", "stable")
 
     def __init__(self, p0: float, delta: float) -> None:
         self._p0 = p0
         self._delta = delta
-        self._logs = [0.0] * len(HARM_BETS)
+        self._logs = [0.0] * len(self.BETS)
         self.log_e = 0.0
         self.candidate = Tally()
         self.stable = Tally()
 
-    def add(self, candidate: Tally, stable: Tally) -> None:
-        """One closed block. The bets use the blocks before it only."""
-        p_s = (PRIOR_OUTCOMES * self._p0 + self.stable.good) / (PRIOR_OUTCOMES + self.stable.total)
-        for at, bet in enumerate(HARM_BETS):
-            self._logs[at] += block_log_odds(candidate, stable, scale_odds(p_s, bet), p_s, self._delta)
+    @property
+    def _stable_rate(self) -> float:
+        """The stable version's rate, as known before the present block."""
+        return (PRIOR_OUTCOMES * self._p0 + self.stable.good) / (PRIOR_OUTCOMES + self.stable.total)
+
+    def _closed(self, candidate: Tally, stable: Tally) -> None:
+        """The bets have been settled: the block belongs to the past."""
         self.log_e = log_mean(self._logs)
         self.candidate += candidate
         self.stable += stable
 
     def state(self) -> list[float]:
-        """Prior rate, wealth of each bet (ln), counts: 5 + 7 numbers."""
+        """Prior rate, counts, wealth of each bet (ln): 5 numbers and one a bet."""
         counts = (self.candidate.good, self.candidate.total, self.stable.good, self.stable.total)
         return [self._p0, *counts, *self._logs]
 
     @classmethod
-    def restored(cls, state: Sequence[float], delta: float) -> HarmProcess:
+    def restored(cls, state: Sequence[float], delta: float) -> Self:
         """As it was at `state`. ValueError where that is none."""
         p0, good_c, total_c, good_s, total_s, *logs = map(float, state)
-        if not (0 < p0 < 1 and len(logs) == len(HARM_BETS)):
-            raise ValueError("not the state of a comparison")
+        if not (0 < p0 < 1 and len(logs) == len(cls.BETS)):
+            raise ValueError(f"not the state of a {cls.__name__}")
         process = cls(p0, delta)
         process.candidate, process.stable = Tally(good_c, total_c), Tally(good_s, total_s)
         process._logs = logs
         process.log_e = log_mean(logs) if total_c else 0.0
         return process
+
+
+class HarmProcess(BlockProcess):
+    """Binary outcomes of two versions compared: a block e-process with a grid of odds (statistics.md a).
+
+    Protected null: in every block the candidate's success probability, averaged over its outcomes, is at
+    least the stable version's minus `delta` (0 ≤ delta < 1, a share). Turner, Ly & Grünwald 2024; Turner &
+    Grünwald 2023.
+    """
+
+    BETS = HARM_BETS
+    __slots__ = ()
+
+    def add(self, candidate: Tally, stable: Tally) -> None:
+        """One closed block. The bets use the blocks before it only."""
+        p_s = self._stable_rate
+        for at, bet in enumerate(self.BETS):
+            self._logs[at] += block_log_odds(candidate, stable, scale_odds(p_s, bet), p_s, self._delta)
+        self._closed(candidate, stable)
 
 
 def block_log_odds(candidate: Tally, stable: Tally, p_c: float, p_s: float, delta: float) -> float:
