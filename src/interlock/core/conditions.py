@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from interlock.analysis.silence import Silence
 from interlock.core import baseline, children, happened, silence, traffic, waits, wanted, workloads
 from interlock.core.adoption import belongs
 from interlock.core.observation import NOTHING, Observation, Unusable
@@ -81,7 +82,7 @@ def _under_way(seen: Observation, attempt: Attempt, now: datetime) -> tuple[Said
     if late := waits.overdue_step(seen, attempt, now):
         return (FALSE, Reason.STEP_DEADLINE, f"{where}: {late}; weights stay; waiting for {left}"), True
     quiet = silence.no_data(seen, attempt, now)
-    blind = quiet is not None and quiet.kind != silence.IDLE and silence.lasts(seen, quiet, now)
+    blind = quiet is not None and quiet.kind != Silence.IDLE and silence.lasts(seen, quiet, now)
     reason = Reason.METRICS_UNAVAILABLE if blind else Reason.PROGRESSING
     return (FALSE, reason, f"{where}: waiting for {left}"), False
 
@@ -195,7 +196,7 @@ def _metrics(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
     quiet = silence.no_data(seen, attempt, now)
     if quiet is None or not silence.lasts(seen, quiet, now):
         verdict = (TRUE, Reason.METRICS_READABLE, "samples of the candidate are fresh")
-    elif quiet.kind == silence.IDLE:
+    elif quiet.kind == Silence.IDLE:
         verdict = (TRUE, Reason.METRICS_READABLE, "no version has any traffic: the step's clock stands still")
     else:
         verdict = (FALSE, Reason.METRICS_UNAVAILABLE, f"holding: {silence.in_words(seen, quiet, now)}")

@@ -53,12 +53,15 @@ class Decision:
 def decide(seen: Observation, now: datetime) -> Decision:
     """Everything that follows from one look. `now` is aware, UTC."""
     # who serves comes first: a Rollout that has forgotten it would take what it is given for a first version
-    remembers = baseline.rebuilt(seen, now) is not None
-    move = None if remembers else next_transition(seen, now)
-    intent = ledger.follow(seen, move, now) if move is not None else _drained(seen, _kept_up(seen, now), now)
+    remembered = baseline.rebuilt(seen, now)
+    move = None if remembered else next_transition(seen, now)
+    if move is not None:
+        intent = ledger.follow(seen, move, now)
+    else:
+        intent = remembered or _drained(seen, _kept_up(seen, now), now)
     after = replace(seen, rollout=seen.rollout.model_copy(update={"status": intent}))
     described = status.describe(after, seen.rollout.status, now)
-    wake = timedelta(0) if remembers else _wake(after, now)  # our own writes wake nobody
+    wake = timedelta(0) if remembered else _wake(after, now)  # our own writes wake nobody
     return Decision(described, tuple(_effects(after, seen, intent)), move, wake)
 
 
@@ -82,8 +85,6 @@ def _kept_up(seen: Observation, now: datetime) -> RolloutStatus:
 
 
 def _at_rest(seen: Observation, current: RolloutStatus, now: datetime) -> RolloutStatus:
-    if (rebuilt := baseline.rebuilt(seen, now)) is not None:
-        return rebuilt
     attempt = current.attempt
     if current.candidate and wanted.serves(seen) and attempt and waits.is_recorded(seen, attempt):
         # what was tried last is told until the stable version is asked for again: then it may be tried anew

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from interlock.analysis.gates import EvidenceReport
+from interlock.analysis.silence import Silence
 from interlock.core import baseline, clock, plans, silence, sizes, waits, wanted, workloads
 from interlock.core.observation import NOTHING, Holds, Observation, Obstacle, Target, Template, Unusable
 from interlock.core.route import is_applied
@@ -122,11 +123,11 @@ def step_overdue(seen: Observation, attempt: Attempt, now: datetime) -> str | No
 
 
 def starved(seen: Observation, attempt: Attempt, now: datetime) -> str | None:
-    return silence.overdue(seen, attempt, silence.STARVED, now)
+    return silence.overdue(seen, attempt, Silence.STARVED, now)
 
 
 def blind(seen: Observation, attempt: Attempt, now: datetime) -> str | None:
-    return silence.overdue(seen, attempt, silence.BLIND, now)
+    return silence.overdue(seen, attempt, Silence.BLIND, now)
 
 
 # ------------------------------------------------------------------ wishes

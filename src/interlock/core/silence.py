@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from interlock.analysis.silence import Silence
 from interlock.core.observation import Observation, Unreadable
 from interlock.model.release import Stage
 from interlock.model.rolloutstatus import Attempt, NoData
-
-IDLE, STARVED, BLIND = "Idle", "Starved", "Blind"
 
 
 def measures(attempt: Attempt) -> bool:
@@ -40,7 +39,7 @@ def no_data(seen: Observation, attempt: Attempt, now: datetime) -> NoData | None
     found = _as_read(seen, held, start, now)
     if found is None or held is None:
         return found
-    goes_on = held.kind == found.kind or IDLE not in (held.kind, found.kind)
+    goes_on = held.kind == found.kind or Silence.IDLE not in (held.kind, found.kind)
     return found.model_copy(update={"since": min(held.since, found.since)}) if goes_on else found
 
 
@@ -49,13 +48,13 @@ def _as_read(seen: Observation, held: NoData | None, start: datetime, now: datet
     if report is None:
         return held  # just restarted: not yet read
     if isinstance(report, Unreadable):
-        return NoData(kind=BLIND, since=now)
+        return NoData(kind=Silence.BLIND, since=now)
     reading = report.no_data
     if reading is None and not metrics_problem(seen, now):
         return None
     told = reading.since if reading else report.last_sample
     since = start if told is None else max(start, datetime.fromtimestamp(told, UTC))
-    return NoData(kind=reading.kind if reading else BLIND, since=min(since, now))
+    return NoData(kind=reading.kind if reading else Silence.BLIND, since=min(since, now))
 
 
 def stored(seen: Observation, attempt: Attempt, now: datetime) -> NoData | None:
@@ -76,10 +75,10 @@ def lasts(seen: Observation, silence: NoData | None, now: datetime) -> bool:
 def is_idle(seen: Observation, attempt: Attempt, now: datetime) -> bool:
     """No traffic at all, for long enough: the clock stands still and nothing is taken off."""
     found = no_data(seen, attempt, now)
-    return found is not None and found.kind == IDLE and lasts(seen, found, now)
+    return found is not None and found.kind == Silence.IDLE and lasts(seen, found, now)
 
 
-def overdue(seen: Observation, attempt: Attempt, kind: str, now: datetime) -> str | None:
+def overdue(seen: Observation, attempt: Attempt, kind: Silence, now: datetime) -> str | None:
     """Has this silence lasted for `revertAfterSeconds`? Then a sentence that says so."""
     found = no_data(seen, attempt, now)
     limit = seen.rollout.spec.analysis.no_data.revert_after_seconds
@@ -92,9 +91,9 @@ def in_words(seen: Observation, silence: NoData, now: datetime) -> str:
     """The silence as a sentence."""
     lasted = f"for {(now - silence.since).total_seconds():.0f} s"
     match silence.kind:
-        case "Starved":
+        case Silence.STARVED:
             return f"stable has had tasks and the candidate none {lasted}"
-        case "Idle":
+        case Silence.IDLE:
             return f"no version has had a task {lasted}"
         case _:
             return f"nothing is known of the candidate {lasted}: {metrics_problem(seen, now) or 'no samples'}"
