@@ -48,6 +48,11 @@ def prometheus(folder: Path, port: int, exporter: str) -> Program:
             {"job_name": "agents", "honor_labels": True, "static_configs": [{"targets": [exporter]}]}
         ],
     }
+    return serving(folder, port, config)
+
+
+def serving(folder: Path, port: int, config: Any) -> Program:
+    """Prometheus with that configuration, not yet started."""
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     command = [
         str(build.program(PROMETHEUS_PROGRAM)),

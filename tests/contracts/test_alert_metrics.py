@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dev.cluster import build
 from dev.cluster.control_plane import free_ports
-from dev.cluster.versions import PROMETHEUS_PROGRAM
 from interlock.adapters.prometheus import PrometheusMetrics
 from interlock.analysis.gates import Alert
 from interlock.analysis.presets import ALERTS
 from interlock.ports import Samples, Selection
 from tests.cluster.processes import Program
+from tests.cluster.prometheus import serving
 from tests.cluster.waiting import until
 
 SECONDS = 10
@@ -47,15 +46,7 @@ def with_rule(folder: Path, port: int, expression: str) -> Program:
     }
     (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "agents", "rules": [rule]}]}))
     config = {"global": {"evaluation_interval": "1s"}, "rule_files": [str(folder / "rules.yml")]}
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    command = [
-        str(build.program(PROMETHEUS_PROGRAM)),
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--log.level=warn",
-    ]
-    return Program(command, folder / "prometheus.log")
+    return serving(folder, port, config)
 
 
 @pytest.fixture
