@@ -36,7 +36,7 @@ class Tally:
 
 
 class BlockProcess:
-    """What block e-processes on two versions' binary outcomes share: counts of past blocks, wealth of each bet.
+    """What block e-processes on two binary outcomes share: counts of past blocks, and the wealth of each bet.
 
     `p0` in (0, 1) is the stable version's rate known before the first block; `delta` is a share.
     """
