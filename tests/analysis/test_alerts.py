@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from interlock.analysis.gates import Alert, Gate, PlannedStep, Verdict
@@ -74,6 +76,15 @@ def test_an_edited_gate_heeds_what_fires_from_then_on() -> None:
     assert story.gate("page").message == "the gate was changed: its evidence has not begun"
     assert not story.run(30).report().reverts
     assert fired(story, SINCE + 38).report().reverts
+
+
+def test_it_is_heeded_only_in_its_kinds_of_step() -> None:
+    late = replace(PAGE, during=("canary",))
+    story = fired(attempt(late), SINCE + 2).run(20)
+    assert story.gate("page").message == "not judged in shadow"
+    story.start(1)
+    assert not story.run(5).report().reverts
+    assert fired(story, story.now + 2.0).report().failed == ("page",)
 
 
 def test_it_needs_no_sample_of_the_candidate() -> None:

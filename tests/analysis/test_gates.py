@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -283,6 +284,14 @@ class TestSteps:
         attempt.candidate.do(VIOLATIONS, 30, rule="pii", severity="low")
         assert not attempt.run(60).report().reverts
         assert not attempt.gate("violations").judged
+
+    def test_a_comparison_may_wait_for_full(self) -> None:
+        late = replace(SUCCESS, during=("full",))
+        attempt = Attempt(plan(late, steps=(CANARY, PlannedStep(1, "full")))).run(60, candidate=0.2)
+        assert attempt.gate("success").message == "not judged in canary"
+        attempt.start(1)
+        attempt.run(120, candidate=0.2)
+        assert attempt.report().failed == ("success",)
 
 
 class TestWarmUp:

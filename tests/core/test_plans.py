@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from interlock.analysis.gates import Alert, Mean, Tail
-from interlock.core.plans import gate_hash, gate_starts, has_alerts, plan_gate, plan_of, plan_problem
+from interlock.core.plans import (
+    alert_tests,
+    gate_hash,
+    gate_starts,
+    has_alerts,
+    plan_gate,
+    plan_of,
+    plan_problem,
+)
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import GateStart
@@ -55,6 +63,7 @@ def test_rules_have_a_name_of_sixteen_digits() -> None:
         rollout({**SUCCESS, "weight": 2}),
         rollout({**SUCCESS, "safety": True}),
         rollout({**SUCCESS, "advance": "Certified"}),
+        rollout({**SUCCESS, "during": ["Full"]}),
         rollout(SUCCESS, falseRevertPercent="1"),
         rollout(SUCCESS, warmupSeconds=60),
     ],
@@ -74,6 +83,12 @@ def test_other_rules_have_another_name(edited: Rollout) -> None:
 )
 def test_defaults_and_what_is_no_rule_change_no_name(same: Rollout) -> None:
     assert rules(same) == rules(rollout(SUCCESS))
+
+
+def test_the_order_of_kinds_of_step_is_no_rule() -> None:
+    assert rules(rollout({**VIOLATIONS, "during": ["Full", "Canary"]})) == rules(
+        rollout({**VIOLATIONS, "during": ["Canary", "Full"]})
+    )
 
 
 def test_the_order_of_labels_is_no_rule() -> None:
@@ -189,6 +204,32 @@ def test_an_alert_is_a_gate_without_a_metric() -> None:
     assert plan_gate(found.spec.analysis.gates[1]).test == Alert({"a": "1", "b": "2"})
 
 
+def test_an_alert_that_is_not_heeded_in_the_first_step_lets_it_start() -> None:
+    late = rollout({**PAGE, "during": ["Canary"]})
+    assert plan_problem(late) == ""
+    assert not has_alerts(late)
+    assert alert_tests(rollout(PAGE, {**PAGE, "name": "late", "during": ["Full"]})) == (
+        Alert({"a": "1", "b": "2"}),
+    )
+
+
+def test_a_gate_that_would_judge_nothing_is_refused() -> None:
+    found = parsed(
+        "v2", strategy={"steps": [CANARY, FULL]}, analysis={"gates": [{**VIOLATIONS, "during": ["Shadow"]}]}
+    )
+    assert "during must name a kind of step that spec.strategy.steps has" in plan_problem(found)
+
+
+def test_gates_judge_in_the_kinds_of_step_they_name() -> None:
+    def kinds(gate: Manifest) -> tuple[str, ...]:
+        return plan_gate(rollout(gate).spec.analysis.gates[0]).kinds
+
+    assert kinds(VIOLATIONS) == kinds(CRITICAL) == kinds(PAGE) == ("shadow", "canary", "full")
+    assert kinds(SUCCESS) == kinds(SLOW) == kinds(DEAR) == ("canary", "full")
+    assert kinds({**SUCCESS, "during": ["Full"]}) == ("full",)
+    assert kinds({**VIOLATIONS, "during": ["Full", "Shadow"]}) == ("shadow", "full")
+
+
 def test_a_tail_is_in_seconds_and_points() -> None:
     found = rollout(SLOW)
     assert plan_problem(found) == ""
@@ -213,6 +254,7 @@ def test_a_mean_is_in_per_cent_of_stable() -> None:
         ({**DEAR, "metric": "task-duration"}, "mean must not be used with the metric task-duration"),
         ({**SUCCESS, "metric": "task-duration"}, "compare must not be used with the metric task-duration"),
         ({**SUCCESS, "metric": "speed"}, "metric 'speed' must be one of "),
+        ({**SUCCESS, "during": ["Shadow", "Full"]}, "during must not have Shadow: in step shadow "),
     ],
 )
 def test_what_cannot_be_judged_names_its_gate(gate: Manifest, words: str) -> None:

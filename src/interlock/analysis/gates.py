@@ -240,8 +240,8 @@ class AttemptEvidence:
     def _heed_alerts(self, series: Iterable[Series], now: float) -> None:
         alerts = [one for one in series if one.name == ALERTS]
         for judge in self._judges.values():
-            if isinstance(judge, AlertJudge) and self._timeline.origin is not None:
-                judge.add(alerts, self._timeline.origin, now)
+            if isinstance(judge, AlertJudge):
+                judge.add(alerts, self._timeline, now)
 
     # ------------------------------------------------------------------ what it weighs
     def _walk_grid(self, until: float) -> None:

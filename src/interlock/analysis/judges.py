@@ -15,7 +15,7 @@ from interlock.analysis.outcomes import Outcome, Part
 from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Mean, Mode, Plan, Tail
 from interlock.analysis.presets import Average, EventCount, Histogram, Proportion, metric
 from interlock.analysis.series import Series
-from interlock.analysis.timeline import Stretch
+from interlock.analysis.timeline import Stretch, Timeline
 
 
 class LimitJudge:
@@ -123,12 +123,16 @@ class AlertJudge:
         self._test = test
         self._candidate = plan.candidate.version
 
-    def add(self, series: Iterable[Series], traffic: float, now: float) -> None:
-        """Samples up to `now`; `traffic` (unix seconds): since when the candidate has any."""
-        after = max(traffic, self.gate.since)
+    def add(self, series: Iterable[Series], timeline: Timeline, now: float) -> None:
+        """Samples up to `now`; they count from the first step on, in steps in which the gate judges."""
+
+        def counts(at: float) -> bool:
+            stretch = timeline.at(at)
+            return self.gate.since < at <= now and stretch is not None and self.gate.judges(stretch.step)
+
         for one in series:
             if self._test.matches(one.labels, self._candidate):
-                seen = next((t for t, value in one.points if after < t <= now and value > 0), None)
+                seen = next((t for t, value in one.points if value > 0 and counts(t)), None)
                 if seen is not None:
                     found = (seen, one.labels.get("alertname", ""))
                     self.fired = min(found, self.fired or found)

@@ -137,13 +137,18 @@ Comparison = Compare | Tail | Mean
 Test = Comparison | Limit | Events | Alert
 
 
+def usual_during(test: Test) -> tuple[StepKind, ...]:
+    """Everywhere; but a shadow with stubbed tools on mirrored requests is not compared with live stable."""
+    return ("canary", "full") if isinstance(test, Comparison) else ("shadow", "canary", "full")
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """One test of one built-in metric; an alert has none (""). ValueError where they do not go together.
 
-    `during` are the kinds of step in which the gate judges; a comparison never judges in shadow, where tools
-    are stubbed. `weight` ≥ 1 is the gate's share in the merged evidence. `since` (unix seconds): when the
-    gate got the rules it has; what happened before does not count for it. inf: they are not in force yet.
+    `during` are the kinds of step in which the gate judges; None stands for those usual for its test.
+    `weight` ≥ 1 is the gate's share in the merged evidence. `since` (unix seconds): when the gate got the
+    rules it has; what happened before does not count for it. inf: they are not in force yet.
     `advance`: what must be shown in each step before it may end; a certificate holds at the level alpha.
     """
 
@@ -152,7 +157,7 @@ class Gate:
     test: Test
     weight: int = 1
     safety: bool = False
-    during: tuple[StepKind, ...] = ("shadow", "canary", "full")
+    during: tuple[StepKind, ...] | None = None
     since: float = -math.inf
     advance: Advance = Advance.NO_HARM
 
@@ -198,16 +203,19 @@ class Gate:
 
     def judges(self, step: PlannedStep) -> bool:
         """Whether the gate judges in this step."""
-        if isinstance(self.test, Comparison) and (step.kind == "shadow" or not step.compares):
-            return False
-        return step.kind in self.during
+        return step.kind in self.kinds and (step.compares or not isinstance(self.test, Comparison))
+
+    @property
+    def kinds(self) -> tuple[StepKind, ...]:
+        """The kinds of step in which it judges."""
+        return usual_during(self.test) if self.during is None else self.during
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
     """A step that gives the candidate traffic; approvals are none. `min_tasks` is for the caller to check.
 
-    `compares` is False for a `full` step without a hold-out: there is nothing to compare with. `share`, in
+    `compares` is False where there is nothing to compare with, as in `full` without a hold-out. `share`, in
     (0, 1]: part of the live requests that the candidate answers or, in shadow, gets a copy of.
     """
 

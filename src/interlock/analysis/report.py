@@ -13,7 +13,7 @@ from interlock.analysis.comparing import BlockJudge, CompareJudge, MeanJudge
 from interlock.analysis.evidence import MIN_OUTCOMES, Tally
 from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge, MetricJudge
 from interlock.analysis.means import MIN_BLOCKS, Amount
-from interlock.analysis.plan import Advance, Comparison, Mode, Track
+from interlock.analysis.plan import Advance, Mode, Track
 from interlock.analysis.presets import TASKS, Average, Binary
 from interlock.analysis.silence import NoDataReading
 from interlock.analysis.timeline import Stretch
@@ -198,10 +198,10 @@ def _awaited(judge: MetricJudge, so_far: float, threshold: float) -> str:
 
 def _not_judged(judge: Judge, running: Stretch, now: float) -> str:
     """Why the gate has no say at the moment; empty when it has."""
-    if isinstance(judge.gate.test, Comparison) and not running.step.compares:
-        return "not judged: without a hold-out there is nothing to compare with"
-    if not judge.gate.judges(running.step):
+    if running.step.kind not in judge.gate.kinds:
         return f"not judged in {running.step.kind}"
+    if not judge.gate.judges(running.step):
+        return "not judged: without a hold-out there is nothing to compare with"
     if now < running.started:
         return "the step's clock has not started"
     return "the gate was changed: its evidence has not begun" if now < judge.gate.since else ""

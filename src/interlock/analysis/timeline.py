@@ -47,6 +47,12 @@ class Timeline:
         """The step the attempt is in; None only for a plan without steps."""
         return self.stretches[-1] if self.stretches else None
 
+    def at(self, moment: float) -> Stretch | None:
+        """The step the attempt was in, whether or not its clock ran yet; None before the first clock."""
+        if self.origin is None or moment <= self.origin:
+            return None
+        return next((one for one in reversed(self.stretches) if one.opened < moment), None)
+
     def place(self, mode: Mode, begin: float, end: float) -> Stretch | None:
         """The stretch to which the candidate's outcomes of (begin, end] count for limits and events.
 

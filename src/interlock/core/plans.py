@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 from datetime import datetime
 
 import rfc8785
@@ -12,6 +13,7 @@ from interlock.analysis.plan import (
     Advance,
     Alert,
     Compare,
+    Comparison,
     Events,
     Gate,
     Limit,
@@ -19,6 +21,7 @@ from interlock.analysis.plan import (
     Plan,
     PlannedStep,
     Side,
+    StepKind,
     StepTime,
     Tail,
     Test,
@@ -42,7 +45,15 @@ def plan_gate(spec: GateSpec, since: float = -math.inf) -> Gate:
         safety=safety if spec.safety is None else spec.safety,
         since=since,
         advance=Advance(spec.advance),
+        during=None if spec.during is None else _during(spec.during),
     )
+
+
+_KINDS: Mapping[str, StepKind] = {"Shadow": "shadow", "Canary": "canary", "Full": "full"}
+
+
+def _during(words: tuple[str, ...]) -> tuple[StepKind, ...]:
+    return tuple(_KINDS[word] for word in words)
 
 
 def _test(spec: GateSpec) -> Test:
@@ -64,22 +75,50 @@ def plan_problem(rollout: Rollout) -> str:
     """Why the gates cannot be followed, naming the field; empty when they can."""
     for index, gate in enumerate(rollout.spec.analysis.gates):
         try:
-            plan_gate(gate)
+            problem = _during_problem(plan_gate(gate), rollout.spec.strategy.steps)
         except (ValueError, KeyError) as error:
-            return f"spec.analysis.gates[{index}] ({gate.name}): {str(error).strip(chr(39))}"
+            problem = str(error).strip("'")
+        if problem:
+            return f"spec.analysis.gates[{index}] ({gate.name}): {problem}"
     if not 0 < rollout.spec.analysis.alpha < 1:
         return "spec.analysis.falseRevertPercent must be greater than 0 and less than 100"
     return ""
 
 
+def _during_problem(gate: Gate, steps: tuple[Step, ...]) -> str:
+    """Why the gate cannot judge in the kinds of step that it names; empty when it can."""
+    if gate.during is None:
+        return ""
+    if not any(step.kind in gate.during for step in steps):
+        return "during must name a kind of step that spec.strategy.steps has: else the gate judges nothing"
+    if isinstance(gate.test, Comparison) and "shadow" in gate.during:
+        unfit = next((step for step in steps if step.shadow and not _compares(step)), None)
+        if unfit:
+            return (
+                f"during must not have Shadow: in step {unfit.name} there is no like of the candidate to "
+                "compare it with, as live stable does what the shadow must not"
+            )
+    return ""
+
+
 def has_alerts(rollout: Rollout) -> bool:
-    """Whether a gate asks for alerts: only then are they read."""
-    return any(gate.alert for gate in rollout.spec.analysis.gates)
+    """Whether an alert could take an attempt back as soon as it starts."""
+    return any(_heeds_the_start(rollout, gate) for gate in rollout.spec.analysis.gates)
 
 
 def alert_tests(rollout: Rollout) -> tuple[Alert, ...]:
-    """The alerts that its gates ask for."""
-    return tuple(Alert(dict(g.alert.match_labels)) for g in rollout.spec.analysis.gates if g.alert)
+    """The alerts that could."""
+    return tuple(
+        Alert(dict(gate.alert.match_labels))
+        for gate in rollout.spec.analysis.gates
+        if gate.alert and _heeds_the_start(rollout, gate)
+    )
+
+
+def _heeds_the_start(rollout: Rollout, gate: GateSpec) -> bool:
+    """Whether it asks for alerts and judges in the first step."""
+    first = rollout.spec.strategy.steps[0].kind
+    return gate.alert is not None and (gate.during is None or first in _during(gate.during))
 
 
 # ------------------------------------------------------------------ edited gates
@@ -129,7 +168,7 @@ def plan_of(rollout: Rollout, timing: Timing) -> Plan | None:
             index,
             step.kind,
             step.min_tasks,
-            compares=not step.full or step.full.holdout_percent > 0,
+            compares=_compares(step),
             share=_share(step),
         )
         for index, step in enumerate(rollout.spec.strategy.steps)
@@ -147,6 +186,13 @@ def plan_of(rollout: Rollout, timing: Timing) -> Plan | None:
         settle=timing.settle,
         warmup=None if warmup is None else float(warmup),
     )
+
+
+def _compares(step: Step) -> bool:
+    """Whether there is something like the candidate, at the same time, to compare it with."""
+    if step.full:
+        return step.full.holdout_percent > 0
+    return step.canary is not None
 
 
 def _share(step: Step) -> float:

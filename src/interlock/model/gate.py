@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from interlock.model.base import ApiModel, DnsLabel, Percent, must, rules
+from interlock.model.base import SET, ApiModel, DnsLabel, Percent, must, rules
 
 ItemName = DnsLabel
 
@@ -103,6 +103,18 @@ class AlertGate(ApiModel):
     """Labels that the alert must carry, with these values."""
 
 
+def _in_order(during: tuple[str, ...]) -> tuple[str, ...]:
+    """However it is written: the order says nothing."""
+    return tuple(kind for kind in ("Shadow", "Canary", "Full") if kind in during)
+
+
+During = Annotated[
+    tuple[Literal["Shadow", "Canary", "Full"], ...],
+    Field(min_length=1, max_length=3, json_schema_extra=SET),
+    AfterValidator(_in_order),
+]
+
+
 _KINDS = ("compare", "tail", "mean", "limit", "events", "alert")
 
 
@@ -145,6 +157,9 @@ class Gate(ApiModel):
     """What each step must show before it may end: no evidence of harm; that the candidate is not worse, or
     below its limit (`Certified`); that it is better than stable (`Superior`). The latter two hold at the odds
     of `falseRevertPercent` and may need many tasks: a limit of 0.5 % about 750 clean ones."""
+    during: During | None = None
+    """Kinds of step in which the gate judges. When absent all, but for `compare`, `tail` and `mean` only
+    `Canary` and `Full`: a shadow whose tools are stubbed must not be compared with live stable."""
     safety: bool | None = None
     """Whether the gate takes the candidate back even when the stable version has no ready endpoint; true for
     `events`, `alert` and metrics of violations when absent."""
