@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parent.parent
 UV = Path(sys.executable).parent / "uv"
 LOCKS: dict[str, list[str]] = {
     "runtime": [],
-    "dev": ["--extra", "dev", "--extra", "demo"],
+    "cli": ["--extra", "cli"],
+    "dev": ["--extra", "cli", "--extra", "dev", "--extra", "demo"],
 }
 
 

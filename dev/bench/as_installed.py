@@ -1,7 +1,7 @@
 """Runs a module as users have it: `python -m dev.bench.as_installed HIDDEN,HIDDEN… MODULE ARGUMENT…`.
 
-kopf and httpx import what they find (the kubernetes client, rich); tests and demo need those, the image of
-the operator does not hold them.
+kopf imports what it finds (the kubernetes client, rich); tests and demo need those, the image of the operator
+does not hold them.
 """
 
 from __future__ import annotations

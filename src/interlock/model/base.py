@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 GROUP = "interlock.dev"
 VERSION = "v1alpha1"
@@ -148,7 +149,15 @@ _WANTED = {"missing": "must be given", "extra_forbidden": "must not be given: th
 
 def first_problem(error: ValidationError, within: str = "") -> str:
     """The first thing that is wrong: the field (its path begins with `within`) and what it must be."""
-    found = error.errors(include_url=False, include_input=False)[0]
+    return problems(error, within)[0]
+
+
+def problems(error: ValidationError, within: str = "") -> tuple[str, ...]:
+    """Everything that is wrong, each as `first_problem` says it."""
+    return tuple(_problem(found, within) for found in error.errors(include_url=False, include_input=False))
+
+
+def _problem(found: ErrorDetails, within: str) -> str:
     field = ".".join([*([within] if within else []), *(str(part) for part in found["loc"])])
     said = re.sub(r"^\w+ should\b", "must", found["msg"]).removeprefix("Value error, ")
     return f"{quoted(field)} {_WANTED.get(found['type'], said)}"
