@@ -146,14 +146,13 @@ class Agents:
             last = now
 
     def _requests(self, namespace: str, route: Manifest, count: int) -> None:
-        weights, mirror = backends(route)
-        filters = route["spec"]["rules"][0].get("filters") or []
-        percent = sum(int(item["requestMirror"]["percent"]) for item in filters)
+        weights, mirrors = backends(route)
         for _ in range(count if sum(weights.values()) else 0):
             (workload,) = self._random.choices(list(weights), list(weights.values()))
             self.lost[namespace] += not self._task(namespace, workload)
-            if mirror and self._random.random() * 100 < percent:
-                self._task(namespace, mirror)
+            for mirror, percent in mirrors.items():
+                if self._random.random() * 100 < percent:
+                    self._task(namespace, mirror)
 
     def _task(self, namespace: str, workload: str) -> bool:
         pods = self.of(namespace, workload)

@@ -101,7 +101,7 @@ class Witness:
         for seen in self.history(namespace, "HTTPRoute"):
             if seen.event == "DELETED" or not _is_ours(seen.manifest):
                 continue
-            weights, mirror = backends(seen.manifest)
+            weights, mirrors = backends(seen.manifest)
             assert sum(weights.values()) == 100, weights
             earlier = [i for i in intents if i.version < seen.version and i.event != "DELETED"]
             status = Rollout.read(earlier[-1].manifest).status
@@ -109,7 +109,7 @@ class Witness:
             if status.candidate is not None:
                 given = weights.get(status.candidate.workload, 0)
                 assert given <= status.traffic.candidate_percent, "intent comes first"
-            assert not mirror or status.traffic.shadow_percent, "nothing is mirrored that was not intended"
+            assert not mirrors or status.traffic.shadow_percent, "nothing is mirrored that was not intended"
 
     def stages(self, namespace: str) -> list[tuple[int, int, Stage]]:
         """Attempt, seq and stage of each transition, in order, each once."""

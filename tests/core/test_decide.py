@@ -63,12 +63,12 @@ def test_a_route_names_only_what_can_receive(seen: Observation) -> None:
     attempt = decision.status.attempt
     reverting = attempt is not None and attempt.stage is Stage.REVERTING
     for effect in routes(decision):
-        weights, mirror = backends(effect.manifest)
+        weights, mirrors = backends(effect.manifest)
         for name, weight in weights.items():
             state = seen.workloads.get(name, NOTHING)
             assert state.service is not None
             assert can_receive(state) or reverting or weight == 0
-        assert mirror is None or can_receive(seen.workloads.get(mirror, NOTHING))
+        assert all(can_receive(seen.workloads.get(mirror, NOTHING)) for mirror in mirrors)
 
 
 @many
@@ -92,10 +92,10 @@ def test_the_candidate_never_gets_more_than_its_intent(seen: Observation) -> Non
     decision = decide(seen, NOW)
     split = decision.status.traffic
     for effect in routes(decision):
-        weights, mirror = backends(effect.manifest)
+        weights, mirrors = backends(effect.manifest)
         assert split is not None
         assert weights.get(identity(V2).workload, 0) <= max(split.candidate_percent, split.stable_percent)
-        assert (mirror is not None) == (split.shadow_percent > 0)
+        assert bool(mirrors) == (split.shadow_percent > 0)
 
 
 @many
@@ -190,7 +190,7 @@ def test_a_revert_writes_the_route_in_the_same_decision(place: tuple[Stage, int]
     decision = decide(replace(seen, evidence=FAILING, recorded_seq=0), NOW)
     [effect] = routes(decision)
     assert kinds(decision.effects)[0] == "WriteRoute", "nothing goes before it"
-    assert backends(effect.manifest) == ({identity(V1).workload: 100, identity(V2).workload: 0}, None)
+    assert backends(effect.manifest) == ({identity(V1).workload: 100, identity(V2).workload: 0}, {})
 
 
 @many

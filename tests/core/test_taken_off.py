@@ -37,7 +37,7 @@ def test_a_mirror_does_not_outlive_its_step() -> None:
     shadow = trying(Stage.RUNNING, 0)
     edited = parsed("v2", strategy={"steps": [CANARY, FULL]}).spec
     [effect] = written(replace(shadow, rollout=shadow.rollout.model_copy(update={"spec": edited})))
-    assert backends(effect.manifest) == ({identity(V1).workload: 100}, None)
+    assert backends(effect.manifest) == ({identity(V1).workload: 100}, {})
 
 
 @pytest.mark.parametrize("version", ["v1", "v3"])

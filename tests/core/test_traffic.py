@@ -64,3 +64,14 @@ def test_an_older_generation_proves_nothing() -> None:
 
 def test_nobody_has_looked_at_it_yet() -> None:
     assert accepted([PUBLIC], []) == (False, "")
+
+
+def test_every_mirror_of_a_route_is_read() -> None:
+    """What is named by any of them must not be deleted."""
+    asked = [
+        {"requestMirror": {"backendRef": {"name": "green-shadow"}, "percent": 20}},
+        {"requestMirror": {"backendRef": {"name": "blue-shadow"}}},
+        {"requestHeaderModifier": {}},
+    ]
+    found = read_route({"metadata": {"name": "triage"}, "spec": {"rules": [{"filters": asked}]}})
+    assert found.mirrors == {"green-shadow": 20, "blue-shadow": 100}

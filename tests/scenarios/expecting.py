@@ -133,10 +133,10 @@ async def _weights(world: World, found: Rollout, wanted: dict[str, int] | str) -
     seen: dict[str, int] | str = "none"
     if route is not None:
         names = roles(found.status)
-        weights, mirror = backends(route)
+        weights, mirrors = backends(route)
         seen = {names.get(name, name): weight for name, weight in weights.items()}
-        if mirror is not None:
-            seen["mirror"] = route["spec"]["rules"][0]["filters"][0]["requestMirror"]["percent"]
+        for name, percent in mirrors.items():
+            seen["mirror" if names.get(name) == "shadow" else name] = percent
     return [_differs("the route", seen, wanted)]
 
 

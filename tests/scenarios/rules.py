@@ -67,7 +67,7 @@ async def _check_route(objects: Objects, before: Manifest | None, route: Manifes
     assert owner is not None
     rollout = Rollout.read(owner)
     status = rollout.status
-    weights, mirror = backends(route)
+    weights, mirrors = backends(route)
     closed = status.traffic == TrafficStatus() and status.stable is not None
     assert sum(weights.values()) == (0 if closed else 100), weights
     assert 0 not in weights.values() or 100 in weights.values(), "an explicit 0 is a revert"
@@ -77,7 +77,7 @@ async def _check_route(objects: Objects, before: Manifest | None, route: Manifes
         assert await objects.get("Service", meta["namespace"], name), f"{name} does not exist"
         if weight and not reverting and name == candidate:
             assert await endpoints(objects, meta["namespace"], name), f"{name} has no endpoints"
-    if mirror:
+    for mirror in mirrors:
         assert status.traffic is not None
         assert status.traffic.shadow_percent, "nothing is mirrored that was not intended first"
         assert await endpoints(objects, meta["namespace"], mirror), f"{mirror} has no endpoints"
@@ -100,12 +100,12 @@ async def _check_size(objects: Objects, rollout: Rollout, candidate: str) -> Non
     assert available >= needed, f"{available} of {needed} pods are Available"
 
 
-def backends(route: Manifest) -> tuple[dict[str, int], str | None]:
-    """Weights by Service, and the Service that gets the mirrored share."""
+def backends(route: Manifest) -> tuple[dict[str, int], dict[str, int]]:
+    """Weights by Service, and the mirrored share by the Service that gets it."""
     rule = route["spec"]["rules"][0]
     weights = {backend["name"]: backend["weight"] for backend in rule["backendRefs"]}
-    mirrors = [item["requestMirror"]["backendRef"]["name"] for item in rule.get("filters") or []]
-    return weights, mirrors[0] if mirrors else None
+    mirrors = [item["requestMirror"] for item in rule.get("filters") or []]
+    return weights, {mirror["backendRef"]["name"]: mirror.get("percent", 100) for mirror in mirrors}
 
 
 async def endpoints(objects: Objects, namespace: str, service: str) -> int:

@@ -266,26 +266,22 @@ class Surroundings:
         """Requests of `seconds`, split as the gateway was last told."""
         if self._programmed is None:
             return
-        weights, mirror = backends(self._programmed)
+        weights, mirrors = backends(self._programmed)
         names = [name for name in weights if not self._skipped(name)]
         shares = [weights[name] for name in names]
-        percent = self._mirrored_percent()
         ready = {
             name: [pod for pod in self.pods_of(name) if self._behaviour(pod).ready]
-            for name in (*names, *([mirror] if mirror else []))
+            for name in (*names, *mirrors)
         }
         for _ in range(round(self.rate * seconds) if sum(shares) else 0):
             name = self.random.choices(names, shares)[0]
             self._task(name, ready[name], self.served)
-            if mirror and self.random.random() * 100 < percent:
-                self._task(mirror, ready[mirror], self.mirrored)
+            for mirror, percent in mirrors.items():
+                if self.random.random() * 100 < percent:
+                    self._task(mirror, ready[mirror], self.mirrored)
 
     def _skipped(self, workload: str) -> bool:
         return any(pod.version in self.gateway_skips for pod in self.pods_of(workload))
-
-    def _mirrored_percent(self) -> int:
-        rule = (self._programmed or {})["spec"]["rules"][0]
-        return sum(int(item["requestMirror"]["percent"]) for item in rule.get("filters") or [])
 
     def _task(self, workload: str, pods: list[Pod], counted: dict[str, int]) -> None:
         if not pods:

@@ -208,4 +208,4 @@ class World(Surroundings):
     async def mirrors(self) -> bool:
         """Does our route send copies anywhere?"""
         route = await self.objects.get("HTTPRoute", NAMESPACE, "triage")
-        return route is not None and backends(route)[1] is not None
+        return route is not None and bool(backends(route)[1])

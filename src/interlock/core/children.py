@@ -156,9 +156,7 @@ def _kept_for_attempt(status: RolloutStatus) -> set[str]:
 
 
 def _named_by(route: RouteState | None) -> set[str]:
-    if route is None:
-        return set()
-    return set(route.weights) | ({route.mirror[0]} if route.mirror else set())
+    return set() if route is None else set(route.weights) | set(route.mirrors)
 
 
 def _delete_all(rollout: Rollout, state: WorkloadState) -> Iterator[Effect]:

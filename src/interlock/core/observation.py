@@ -76,7 +76,8 @@ class RouteState:
     manifest: Manifest
     weights: Mapping[str, int]
     """Service name to weight; an explicit 0 is present, an absent backend is not."""
-    mirror: tuple[str, int] | None
+    mirrors: Mapping[str, int]
+    """Services that get copies of requests, to the percentage of them."""
     accepted: bool
     """Accepted and ResolvedRefs are True at the current generation, on every parent."""
     problem: str

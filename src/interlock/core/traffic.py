@@ -85,19 +85,19 @@ def _mirror(service: str, port: int, percent: int) -> Manifest:
 
 
 def read_route(manifest: Manifest) -> RouteState:
-    """Weights, mirror and acceptance out of an HTTPRoute, whatever it holds: what is no route is passed over,
-    and a weight that is no number is the default, 1."""
+    """Weights, mirrors and acceptance out of an HTTPRoute, whatever it holds: what is no route is passed
+    over, and a weight that is no number is the default, 1."""
     weights: dict[str, int] = {}
-    mirror: tuple[str, int] | None = None
+    mirrors: dict[str, int] = {}
     for rule in mappings(mapping(manifest.get("spec")).get("rules")):
         for backend in mappings(rule.get("backendRefs")):
             weights[text(backend.get("name"))] = whole(backend.get("weight"), 1)
         for item in mappings(rule.get("filters")):
             if target := mapping(item.get("requestMirror")):
                 named = text(mapping(target.get("backendRef")).get("name"))
-                mirror = (named, whole(target.get("percent"), 100))
+                mirrors[named] = whole(target.get("percent"), 100)
     accepted, problem = _acceptance(manifest)
-    return RouteState(manifest, weights, mirror, accepted, problem)
+    return RouteState(manifest, weights, mirrors, accepted, problem)
 
 
 def _acceptance(manifest: Manifest) -> tuple[bool, str]:

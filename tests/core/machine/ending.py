@@ -87,7 +87,7 @@ def check_end(play: Play) -> None:
         return
     assert status.stable is not None, ready.message
     route = play.around.objects._objects["HTTPRoute", NAMESPACE, "triage"]
-    assert backends(route) == ({status.stable.workload: 100}, None)
+    assert backends(route) == ({status.stable.workload: 100}, {})
     for item in status.quarantine:
         assert item.digest in play.around.metrics.suspected or item.reason == "ContentChanged", item
     if status.phase == "Healthy":

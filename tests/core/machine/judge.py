@@ -177,9 +177,9 @@ def check_revert(seen: Observation, decision: Decision, *, safety: bool) -> None
     if route is None or not belongs(seen.rollout, route.manifest) or state.service is None:
         return
     written = [effect.manifest for effect in decision.effects if isinstance(effect, WriteRoute)]
-    if route.weights.get(tested.workload) or route.mirror:
+    if route.weights.get(tested.workload) or route.mirrors:
         assert written, "the route keeps the candidate's weight"
     for manifest in written:
-        weights, mirror = backends(manifest)
+        weights, mirrors = backends(manifest)
         assert not weights.get(tested.workload)
-        assert mirror is None
+        assert not mirrors

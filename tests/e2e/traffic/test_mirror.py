@@ -39,7 +39,7 @@ async def test_every_request_is_mirrored_where_all_are_asked_for(on: Ground) -> 
     route = on.route("mirror-all")
     await route.serves(split(100))
     state = await route.in_force(intended(step))
-    assert state.mirror == (SHADOW, 100)
+    assert state.mirrors == {SHADOW: 100}
     answers = await on.asker.times(ASKED, route.host, route.page)
     assert not failures(answers)
     assert servers(answers) == {STABLE: ASKED}, "clients get no answer of the shadow"
