@@ -24,6 +24,7 @@ from interlock.analysis.dispersion import design_effect
 from interlock.analysis.evidence import HarmProcess, Tally, above
 from interlock.analysis.gates import Compare, Gate
 from interlock.analysis.means import Amount, MeanProcess
+from interlock.analysis.presets import metric
 from interlock.analysis.ratio import SAMPLE_RATIO_ALPHA, sample_ratio
 from tests.analysis.chance import draw, exact_interval
 
@@ -31,7 +32,7 @@ BASE = 0.92
 HALF_AN_HOUR = int(1800 / LOOK_SECONDS)
 SIX_HOURS = 12 * HALF_AN_HOUR
 LEVELS = (0.5, 5.0, 20.0, 100.0)  # tasks a second
-SUCCESS = Gate("success", "task-success-rate", Compare(0.0))
+SUCCESS = Gate("success", metric("task-success-rate"), Compare(0.0))
 FIXED = tuple(
     (
         f"{'3 in a row' if consecutive else '5 in all'} < {minimum}",

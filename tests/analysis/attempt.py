@@ -19,6 +19,7 @@ from interlock.analysis.gates import (
     Side,
     StepTime,
 )
+from interlock.analysis.presets import metric
 from interlock.analysis.series import Series
 from tests.analysis.world import Pod, window
 
@@ -30,9 +31,9 @@ VIOLATIONS = "ai_agent_policy_violations_total"
 COST = "ai_agent_cost_usd_total"
 BUCKETS = "ai_agent_task_duration_seconds_bucket"
 
-SUCCESS = Gate("success", "task-success-rate", Compare(0.0))
-VIOLATION = Gate("violations", "policy-violation-rate", Limit(0.005), safety=True)
-CRITICAL = Gate("critical", "critical-policy-violations", Events(0), safety=True)
+SUCCESS = Gate("success", metric("task-success-rate"), Compare(0.0))
+VIOLATION = Gate("violations", metric("policy-violation-rate"), Limit(0.005), safety=True)
+CRITICAL = Gate("critical", metric("critical-policy-violations"), Events(0), safety=True)
 
 CANARY = PlannedStep(0, "canary", 100)
 

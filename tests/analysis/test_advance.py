@@ -10,16 +10,17 @@ import pytest
 from interlock.analysis.certify import below
 from interlock.analysis.gates import AttemptEvidence, Compare, Events, Gate, Limit, Mean, Tail, Verdict
 from interlock.analysis.plan import Advance
+from interlock.analysis.presets import metric
 from tests.analysis.attempt import CANARY, CRITICAL, SINCE, SUCCESS, VIOLATION, Attempt, plan
 from tests.analysis.stories import moved
 
 NOT_WORSE = replace(SUCCESS, test=Compare(0.05), advance=Advance.CERTIFIED)
 BETTER = replace(SUCCESS, advance=Advance.SUPERIOR)
 CLEAN = replace(VIOLATION, advance=Advance.CERTIFIED)
-FAST = Gate("fast", "task-duration", Tail(30.0, 0.1), advance=Advance.CERTIFIED)
+FAST = Gate("fast", metric("task-duration"), Tail(30.0, 0.1), advance=Advance.CERTIFIED)
 SHARP = replace(FAST, test=Tail(30.0, 0.02))
-CHEAP = Gate("cheap", "cost-per-task", Mean(0.5), advance=Advance.CERTIFIED)
-CHEAPER = Gate("cheap", "cost-per-task", Mean(0.5), advance=Advance.SUPERIOR)
+CHEAP = Gate("cheap", metric("cost-per-task"), Mean(0.5), advance=Advance.CERTIFIED)
+CHEAPER = Gate("cheap", metric("cost-per-task"), Mean(0.5), advance=Advance.SUPERIOR)
 
 
 def attempt(*gates: Gate) -> Attempt:

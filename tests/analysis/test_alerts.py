@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from interlock.analysis.gates import Alert, Gate, PlannedStep, Verdict
-from interlock.analysis.presets import ALERTS
+from interlock.analysis.metrics import Metric
+from interlock.analysis.presets import ALERTS, metric
 from tests.analysis.attempt import SINCE, SUCCESS, Attempt, plan
 
-PAGE = Gate("page", "", Alert({"interlock_action": "revert"}), safety=True)
+PAGE = Gate("page", None, Alert({"interlock_action": "revert"}), safety=True)
 STEPS = (PlannedStep(0, "shadow", share=0.5), PlannedStep(1, "canary", share=0.1))
 
 
@@ -71,7 +72,7 @@ def test_without_a_clock_nothing_has_traffic() -> None:
 
 
 def test_an_edited_gate_heeds_what_fires_from_then_on() -> None:
-    edited = Gate("page", "", Alert({"interlock_action": "revert"}), since=SINCE + 20)
+    edited = Gate("page", None, Alert({"interlock_action": "revert"}), since=SINCE + 20)
     story = fired(attempt(edited), SINCE + 2)
     assert story.gate("page").message == "the gate was changed: its evidence has not begun"
     assert not story.run(30).report().reverts
@@ -105,7 +106,7 @@ def test_alerts_are_read_only_where_a_gate_asks_for_them() -> None:
     assert ALERTS not in SUCCESS.families
 
 
-@pytest.mark.parametrize(("metric", "match"), [("task-success-rate", {"a": "b"}), ("", {})])
-def test_a_gate_that_makes_no_sense_is_refused(metric: str, match: dict[str, str]) -> None:
+@pytest.mark.parametrize(("measured", "match"), [(metric("task-success-rate"), {"a": "b"}), (None, {})])
+def test_a_gate_that_makes_no_sense_is_refused(measured: Metric | None, match: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="must"):
-        Gate("page", metric, Alert(match))
+        Gate("page", measured, Alert(match))

@@ -17,6 +17,7 @@ from interlock.analysis.gates import (
     StepTime,
     Verdict,
 )
+from interlock.analysis.presets import metric
 from interlock.analysis.series import Series
 from tests.analysis.attempt import (
     BUCKETS,
@@ -37,7 +38,7 @@ from tests.analysis.world import window
 
 ALL = (SUCCESS, VIOLATION, CRITICAL)
 SHADOW_FIRST = (PlannedStep(0, "shadow"), PlannedStep(1, "canary"), PlannedStep(2, "full"))
-VERIFIED_GATE = Gate("verified", "verified-success-rate", Compare(0.0))
+VERIFIED_GATE = Gate("verified", metric("verified-success-rate"), Compare(0.0))
 
 
 class TestVerdicts:
@@ -61,7 +62,7 @@ class TestVerdicts:
         )
 
     def test_a_difference_that_is_allowed_passes(self) -> None:
-        tolerant = Gate("success", "task-success-rate", Compare(0.2))
+        tolerant = Gate("success", metric("task-success-rate"), Compare(0.2))
         assert Attempt(plan(tolerant)).run(200, candidate=0.75).gate("success").verdict is Verdict.PASS
 
     def test_a_rate_above_its_limit_fails(self) -> None:
@@ -89,8 +90,8 @@ class TestVerdicts:
         assert attempt.report().p_value <= 0.05
 
     def test_many_small_suspicions_revert_together(self) -> None:
-        suspicious = [Gate(name, "task-success-rate", Compare(0.0)) for name in "abc"]
-        quiet = [Gate(name, "policy-violation-rate", Limit(0.5)) for name in "def"]
+        suspicious = [Gate(name, metric("task-success-rate"), Compare(0.0)) for name in "abc"]
+        quiet = [Gate(name, metric("policy-violation-rate"), Limit(0.5)) for name in "def"]
         attempt = Attempt(plan(*suspicious, *quiet))
         while not attempt.report().reverts:
             attempt.run(1, candidate=0.85)
@@ -98,12 +99,12 @@ class TestVerdicts:
         assert attempt.report().combined
 
     def test_a_heavy_gate_has_the_greater_share(self) -> None:
-        heavy = Gate("success", "task-success-rate", Compare(0.0), weight=3)
+        heavy = Gate("success", metric("task-success-rate"), Compare(0.0), weight=3)
         attempt = Attempt(plan(heavy, VIOLATION))
         assert [gate.odds for gate in attempt.report().gates] == ["1:1", "1:4"]
 
     def test_a_limit_of_nothing_fails_on_the_first(self) -> None:
-        attempt = Attempt(plan(SUCCESS, Gate("violations", "policy-violation-rate", Limit(0.0))))
+        attempt = Attempt(plan(SUCCESS, Gate("violations", metric("policy-violation-rate"), Limit(0.0))))
         work(attempt.candidate, good=True)
         attempt.candidate.do(VIOLATIONS, rule="pii", severity="low")
         attempt.run(5, share=0.0)
@@ -171,7 +172,7 @@ class TestNeverWaiting:
         assert attempt.gate("critical").message == "1 critical policy violation of the candidate, 0 allowed"
 
     def test_events_up_to_the_maximum_are_allowed(self) -> None:
-        attempt = Attempt(plan(Gate("critical", "critical-policy-violations", Events(1))))
+        attempt = Attempt(plan(Gate("critical", metric("critical-policy-violations"), Events(1))))
         for _ in range(2):
             attempt.candidate.do(VIOLATIONS, rule="refund", severity="critical")
             assert not attempt.report().reverts
@@ -279,7 +280,7 @@ class TestSteps:
         assert not attempt.report().reverts
 
     def test_a_gate_judges_only_in_its_kinds_of_step(self) -> None:
-        late = Gate("violations", "policy-violation-rate", Limit(0.005), during=("full",))
+        late = Gate("violations", metric("policy-violation-rate"), Limit(0.005), during=("full",))
         attempt = Attempt(plan(late, steps=(CANARY, PlannedStep(1, "full"))))
         attempt.candidate.do(VIOLATIONS, 30, rule="pii", severity="low")
         assert not attempt.run(60).report().reverts
@@ -406,7 +407,7 @@ def test_a_counter_that_is_not_exported_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "test"),
+    ("name", "test"),
     [
         ("task-success-rate", Limit(0.5)),
         ("task-success-rate", Events(0)),
@@ -414,6 +415,6 @@ def test_a_counter_that_is_not_exported_is_told() -> None:
         ("no-such-metric", Compare(0.0)),
     ],
 )
-def test_a_test_that_does_not_fit_its_metric_is_refused(metric: str, test: Compare | Limit | Events) -> None:
+def test_a_test_that_does_not_fit_its_metric_is_refused(name: str, test: Compare | Limit | Events) -> None:
     with pytest.raises(ValueError, match="must"):
-        Gate("odd", metric, test)
+        Gate("odd", metric(name), test)

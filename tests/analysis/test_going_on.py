@@ -24,6 +24,7 @@ from interlock.analysis.gates import (
     Verdict,
 )
 from interlock.analysis.plan import Advance
+from interlock.analysis.presets import metric
 from tests.analysis.attempt import (
     BUCKETS,
     CANARY,
@@ -37,11 +38,11 @@ from tests.analysis.attempt import (
 )
 from tests.analysis.stories import looks, moved, samples, story, walk
 
-VERIFIED_GATE = Gate("verified", "verified-success-rate", Compare(0.02))
-PAGE = Gate("page", "", Alert({"interlock_action": "revert"}))
-SLOW = Gate("slow", "task-duration", Tail(20.0, 0.2), advance=Advance.CERTIFIED)
-DEAR = Gate("dear", "cost-per-task", Mean(0.1), advance=Advance.SUPERIOR)
-DEAR_SUCCESS = Gate("dear-success", "cost-per-verified-success", Mean(0.1))
+VERIFIED_GATE = Gate("verified", metric("verified-success-rate"), Compare(0.02))
+PAGE = Gate("page", None, Alert({"interlock_action": "revert"}))
+SLOW = Gate("slow", metric("task-duration"), Tail(20.0, 0.2), advance=Advance.CERTIFIED)
+DEAR = Gate("dear", metric("cost-per-task"), Mean(0.1), advance=Advance.SUPERIOR)
+DEAR_SUCCESS = Gate("dear-success", metric("cost-per-verified-success"), Mean(0.1))
 GATES = (SUCCESS, VIOLATION, CRITICAL, VERIFIED_GATE, PAGE, SLOW, DEAR, DEAR_SUCCESS)
 seeds = st.integers(0, 10**6)
 

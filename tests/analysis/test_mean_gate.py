@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.analysis.gates import AttemptEvidence, Compare, Gate, Mean, PlannedStep, Verdict
+from interlock.analysis.presets import metric
 from tests.analysis.attempt import CANARY, COST, SINCE, SUCCESS, VERIFIED, Attempt, plan
 from tests.analysis.stories import looks, moved, samples, walk
 
-DEAR = Gate("dear", "cost-per-task", Mean(0.1))
-VERIFIED_COST = Gate("dear", "cost-per-verified-success", Mean(0.1))
-HUMAN = Gate("human", "human-minutes-per-task", Mean(0.0))
+DEAR = Gate("dear", metric("cost-per-task"), Mean(0.1))
+VERIFIED_COST = Gate("dear", metric("cost-per-verified-success"), Mean(0.1))
+HUMAN = Gate("human", metric("human-minutes-per-task"), Mean(0.0))
 HUMAN_SECONDS = "ai_agent_human_seconds_total"
 BEGUN = 20 * 5 + 12  # seconds: 20 blocks after the warm-up and two scrapes
 
@@ -163,11 +164,11 @@ class TestGoingOn:
 
 
 @pytest.mark.parametrize(
-    ("metric", "test"), [("task-success-rate", Mean(0.1)), ("cost-per-task", Compare(0.0))]
+    ("name", "test"), [("task-success-rate", Mean(0.1)), ("cost-per-task", Compare(0.0))]
 )
-def test_only_an_average_has_a_mean(metric: str, test: Mean | Compare) -> None:
-    with pytest.raises(ValueError, match=f"must not be used with the metric {metric}"):
-        Gate("dear", metric, test)
+def test_only_an_average_has_a_mean(name: str, test: Mean | Compare) -> None:
+    with pytest.raises(ValueError, match=f"must not be used with the metric {name}"):
+        Gate("dear", metric(name), test)
 
 
 def test_a_margin_is_not_negative() -> None:

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from interlock.analysis.presets import BUILT_IN, Kind, Proportion, families, metric
+from interlock.analysis.metrics import Kind, Proportion
+from interlock.analysis.presets import BUILT_IN, families, metric
 
 BASE = {"ai_agent_tasks_started_total", "ai_agent_tasks_total", "process_start_time_seconds"}
 
@@ -47,12 +48,12 @@ def test_a_success_is_part_of_all_tasks() -> None:
 
 def test_each_category_of_failures_is_a_metric() -> None:
     categories = {
-        dict(found.part.where).get("category")
+        {one.label: one.values for one in found.part.where}.get("category")
         for name, found in BUILT_IN.items()
         if name.startswith("failure-rate") and isinstance(found, Proportion)
     }
     known = "missing_context wrong_tool bad_parameter policy_deny hallucinated_fact workflow_mismatch other"
-    assert categories == {None, *known.split()}
+    assert categories == {None, *((category,) for category in known.split())}
 
 
 def test_they_are_called_by_their_names() -> None:

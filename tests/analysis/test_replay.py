@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.analysis.gates import AttemptEvidence, Compare, Gate
+from interlock.analysis.presets import metric
 from tests.analysis.attempt import CRITICAL, SINCE, SUCCESS, VIOLATION
 from tests.analysis.stories import known, samples, story
 
-GATES = (SUCCESS, VIOLATION, CRITICAL, Gate("verified", "verified-success-rate", Compare(0.02)))
+GATES = (SUCCESS, VIOLATION, CRITICAL, Gate("verified", metric("verified-success-rate"), Compare(0.02)))
 
 
 @settings(max_examples=25)

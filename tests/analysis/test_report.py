@@ -7,7 +7,8 @@ import math
 import pytest
 
 from interlock.analysis.evidence import Tally
-from interlock.analysis.presets import BUILT_IN, Proportion
+from interlock.analysis.metrics import Proportion
+from interlock.analysis.presets import BUILT_IN
 from interlock.analysis.report import odds, share
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from interlock.analysis.gates import Compare, Gate, Limit, Verdict
-from interlock.analysis.presets import BUILT_IN, Proportion
+from interlock.analysis.metrics import Proportion
+from interlock.analysis.presets import BUILT_IN, metric
 from tests.analysis.attempt import TASKS, VERIFIED, Attempt, plan
 from tests.analysis.world import Pod
 
@@ -19,7 +20,7 @@ def count(pod: Pod, metric: Proportion, good: int, bad: int) -> None:
     marks = {"verifier": "human"} if metric.verified else {}
     if metric.part.family != TASKS:
         part = good if metric.higher_is_better else bad
-        pod.do(metric.part.family, part, **dict(metric.part.where), **marks)
+        pod.do(metric.part.family, part, **{one.label: one.values[0] for one in metric.part.where}, **marks)
     if metric.total.family not in (TASKS, metric.part.family):
         raise AssertionError(metric)
     if metric.total.family == metric.part.family != TASKS:
@@ -43,7 +44,7 @@ def told(metric: Proportion, gate: Gate, bad: float) -> Attempt:
 
 @pytest.mark.parametrize("metric", SHARES, ids=lambda metric: metric.name)
 def test_more_bad_ones_than_stable_fail(metric: Proportion) -> None:
-    gate = Gate("share", metric.name, Compare(0.0))
+    gate = Gate("share", metric, Compare(0.0))
     assert told(metric, gate, 0.2).gate("share").verdict is Verdict.PASS
     found = told(metric, gate, 0.5)
     assert found.report().failed == ("share",)
@@ -53,7 +54,7 @@ def test_more_bad_ones_than_stable_fail(metric: Proportion) -> None:
 
 @pytest.mark.parametrize("metric", LOWER, ids=lambda metric: metric.name)
 def test_more_bad_ones_than_the_limit_fail(metric: Proportion) -> None:
-    gate = Gate("share", metric.name, Limit(0.3))
+    gate = Gate("share", metric, Limit(0.3))
     assert told(metric, gate, 0.2).gate("share").verdict is Verdict.PASS
     found = told(metric, gate, 0.5)
     assert found.report().failed == ("share",)
@@ -62,7 +63,7 @@ def test_more_bad_ones_than_the_limit_fail(metric: Proportion) -> None:
 
 def test_coverage_counts_one_verifier_only() -> None:
     """A second one that looks at the same tasks covers no more of them."""
-    attempt = Attempt(plan(Gate("coverage", "verification-coverage", Compare(0.0))))
+    attempt = Attempt(plan(Gate("coverage", metric("verification-coverage"), Compare(0.0))))
     for _ in range(200):
         attempt.run(1)
         for pod, tasks in ((attempt.stable, 18), (attempt.candidate, 2)):
@@ -73,12 +74,16 @@ def test_coverage_counts_one_verifier_only() -> None:
 
 
 def test_where_nobody_verifies_coverage_is_not_known() -> None:
-    gate = Attempt(plan(Gate("coverage", "verification-coverage", Compare(0.0)))).run(60).gate("coverage")
+    gate = (
+        Attempt(plan(Gate("coverage", metric("verification-coverage"), Compare(0.0))))
+        .run(60)
+        .gate("coverage")
+    )
     assert gate.verdict is Verdict.INCONCLUSIVE
 
 
 def test_no_rating_is_no_good_rating() -> None:
-    attempt = Attempt(plan(Gate("feedback", "user-negative-feedback-rate", Limit(0.1))))
+    attempt = Attempt(plan(Gate("feedback", metric("user-negative-feedback-rate"), Limit(0.1))))
     attempt.candidate.do(FEEDBACK, 0, signal="negative")
     gate = attempt.run(60).gate("feedback")
     assert (gate.verdict, gate.message) == (

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from interlock.analysis.gates import AttemptEvidence, Compare, Gate, PlannedStep, Tail, Verdict
+from interlock.analysis.presets import metric
 from tests.analysis.attempt import CANARY, SINCE, SUCCESS, Attempt, plan
 
-SLOW = Gate("slow", "task-duration", Tail(30.0, 0.01))
+SLOW = Gate("slow", metric("task-duration"), Tail(30.0, 0.01))
 BOUNDS = ("10.0", "30.0", "+Inf")
 
 
@@ -113,12 +114,12 @@ class TestBounds:
 
 
 @pytest.mark.parametrize(
-    ("metric", "test"),
+    ("name", "test"),
     [("task-success-rate", Tail(30.0)), ("task-duration", Compare(0.0))],
 )
-def test_only_a_histogram_has_a_tail(metric: str, test: Tail | Compare) -> None:
-    with pytest.raises(ValueError, match=f"must not be used with the metric {metric}"):
-        Gate("slow", metric, test)
+def test_only_a_histogram_has_a_tail(name: str, test: Tail | Compare) -> None:
+    with pytest.raises(ValueError, match=f"must not be used with the metric {name}"):
+        Gate("slow", metric(name), test)
 
 
 @pytest.mark.parametrize(("above", "worse"), [(0.0, 0.1), (-1.0, 0.1), (float("inf"), 0.1), (30.0, 1.0)])

@@ -13,9 +13,10 @@ from dev.bench.statistics_worlds import Durations, Look, completions, drifting, 
 from interlock.analysis.dispersion import design_effect
 from interlock.analysis.evidence import HarmProcess, Tally
 from interlock.analysis.gates import Compare, Gate
+from interlock.analysis.presets import metric
 from tests.analysis.chance import world
 
-SUCCESS = Gate("success", "task-success-rate", Compare(0.0))
+SUCCESS = Gate("success", metric("task-success-rate"), Compare(0.0))
 
 
 class TestWorlds:

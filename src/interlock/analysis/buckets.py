@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from interlock.analysis.histogram import UnknownBound, bucket_bound, fix_bound
+from interlock.analysis.metrics import BOUNDS, Histogram
 from interlock.analysis.plan import Gate, Mode, Plan, Tail, Track
-from interlock.analysis.presets import BOUNDS, DURATION_BUCKETS
+from interlock.analysis.presets import DURATION_BUCKETS
 from interlock.analysis.series import Identity, Series
 
 FORGOTTEN_AFTER = 120.0  # seconds without a sample after which buckets are no longer those of a version
@@ -26,14 +27,14 @@ class BucketReader:
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._asked = frozenset(gate.test.above for gate in plan.gates if isinstance(gate.test, Tail))
-        self._layouts: dict[Layout, float] = {}  # bounds of either version's histograms: newest sample
+        self._asked = _asked(plan.gates)
+        self._layouts: dict[tuple[str, Layout], float] = {}  # bounds of either version's: newest sample
         self._bounds: dict[Identity, str] = {}  # of the histograms last read, those that are asked for
 
     @property
     def names(self) -> frozenset[str]:
         """What is counted, by name."""
-        return frozenset(f"{DURATION_BUCKETS} {bound!r}" for bound in self._asked)
+        return frozenset(f"{family} {bound!r}" for family, bounds in self._asked.items() for bound in bounds)
 
     def notice(self, series: Iterable[tuple[Series, Sequence[Track]]], now: float) -> None:
         """The histograms of a read up to `now` (unix seconds). All buckets of one are scraped together."""
@@ -42,36 +43,45 @@ class BucketReader:
         histograms: dict[Identity, dict[float, float]] = {}
         for one, tracks in series:
             bound, newest = bucket_bound(one.labels.get("le", "")), one.newest(now)
-            if tracks and _is_live(one.labels) and bound is not None and newest is not None:
+            if tracks and self._is_asked_for(one) and bound is not None and newest is not None:
                 histograms.setdefault(_histogram(one.labels), {})[bound] = newest[0]
         self._bounds = {}
         for identity, bounds in histograms.items():
-            layout = tuple(sorted(bounds))
+            family = dict(identity)["__name__"]
+            layout = family, tuple(sorted(bounds))
             self._layouts[layout] = max(*bounds.values(), self._layouts.get(layout, -math.inf))
             if math.inf in bounds:
-                self._bounds[identity] = ",".join(repr(b) for b in sorted(self._asked & bounds.keys()))
+                asked = self._asked[family] & bounds.keys()
+                self._bounds[identity] = ",".join(repr(bound) for bound in sorted(asked))
 
     def counted(self, series: Iterable[Series]) -> list[Series]:
         """Without the buckets that no gate asks for."""
-        wanted = self._asked | {math.inf} if self._asked else frozenset()
-        return [
-            one
-            for one in series
-            if one.name != DURATION_BUCKETS
-            or (_is_live(one.labels) and bucket_bound(one.labels.get("le", "")) in wanted)
-        ]
+        return [one for one in series if self._is_counted(one)]
+
+    def _is_counted(self, one: Series) -> bool:
+        if one.name != DURATION_BUCKETS and one.name not in self._asked:
+            return True
+        wanted = self._asked.get(one.name, frozenset()) | {math.inf}
+        return self._is_asked_for(one) and bucket_bound(one.labels.get("le", "")) in wanted
+
+    def _is_asked_for(self, one: Series) -> bool:
+        return one.name in self._asked and one.labels.get("mode") == Mode.LIVE
 
     def told(self, labels: Mapping[str, str]) -> Mapping[str, str]:
         """The labels of an increment, with the bounds of its histogram that gates ask for."""
-        if not self._asked or labels.get("__name__") != DURATION_BUCKETS:
+        if labels.get("__name__") not in self._asked:
             return labels
         return {**labels, BOUNDS: self._bounds.get(_histogram(labels), "")}
 
     def problem(self, gate: Gate, now: float) -> str:
         """Why the gate's bound cannot be read, naming the bounds there are; empty when it can."""
-        if not isinstance(gate.test, Tail):
+        if not isinstance(gate.test, Tail) or not isinstance(gate.metric, Histogram):
             return ""
-        recent = [layout for layout, newest in self._layouts.items() if newest >= now - FORGOTTEN_AFTER]
+        recent = [
+            layout
+            for (family, layout), newest in self._layouts.items()
+            if family == gate.metric.buckets.family and newest >= now - FORGOTTEN_AFTER
+        ]
         try:
             fix_bound(gate.test.above, *([repr(bound) for bound in layout] for layout in recent))
         except UnknownBound as unknown:
@@ -79,16 +89,27 @@ class BucketReader:
         return ""
 
     def state(self) -> list[Any]:
-        """As JSON: for each set of bounds its newest sample."""
-        return [[newest, [repr(bound) for bound in layout]] for layout, newest in self._layouts.items()]
+        """As JSON: for each name and set of bounds the newest sample."""
+        return [
+            [family, newest, [repr(bound) for bound in layout]]
+            for (family, layout), newest in self._layouts.items()
+        ]
 
     def restore(self, state: Iterable[Any]) -> None:
         """Go on from `state`."""
-        self._layouts = {tuple(map(float, bounds)): float(newest) for newest, bounds in state}
+        self._layouts = {
+            (str(family), tuple(map(float, bounds))): float(newest) for family, newest, bounds in state
+        }
 
 
-def _is_live(labels: Mapping[str, str]) -> bool:
-    return labels.get("__name__") == DURATION_BUCKETS and labels.get("mode") == Mode.LIVE
+def _asked(gates: Iterable[Gate]) -> dict[str, frozenset[float]]:
+    """The bounds that gates ask for, by the name of the histogram's buckets."""
+    found: dict[str, frozenset[float]] = {}
+    for gate in gates:
+        if isinstance(gate.test, Tail) and isinstance(gate.metric, Histogram):
+            family = gate.metric.buckets.family
+            found[family] = found.get(family, frozenset()) | {gate.test.above}
+    return found
 
 
 def _histogram(labels: Mapping[str, str]) -> Identity:

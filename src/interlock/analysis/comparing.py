@@ -13,9 +13,10 @@ from typing import Any, Generic, TypeVar
 from interlock.analysis.certify import Certificate, certificate, restored_certificate
 from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally, log_mean
 from interlock.analysis.means import MIN_BLOCKS, Amount, MeanProcess
+from interlock.analysis.metrics import Average, Binary
 from interlock.analysis.outcomes import Outcome, Part
 from interlock.analysis.plan import Advance, Compare, Gate, Mean, Mode, Plan, Tail, Track
-from interlock.analysis.presets import TASKS_VERIFIED, Average, Binary
+from interlock.analysis.presets import TASKS_VERIFIED
 from interlock.analysis.timeline import Stretch, Timeline
 
 Process = TypeVar("Process")

@@ -11,9 +11,9 @@ from typing import Any
 from interlock.analysis.certify import below
 from interlock.analysis.comparing import CompareJudge, MeanJudge
 from interlock.analysis.evidence import Tally, above, log_mean
+from interlock.analysis.metrics import Average, EventCount, Histogram, Proportion
 from interlock.analysis.outcomes import Outcome, Part
 from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Mean, Mode, Plan, Tail
-from interlock.analysis.presets import Average, EventCount, Histogram, Proportion, metric
 from interlock.analysis.series import Series
 from interlock.analysis.timeline import Stretch, Timeline
 
@@ -161,7 +161,7 @@ def judge_of(gate: Gate, plan: Plan) -> Judge:
     """The judge of a gate, before any outcome."""
     if isinstance(gate.test, Alert):
         return AlertJudge(gate, gate.test, plan)
-    match gate.test, metric(gate.metric):
+    match gate.test, gate.metric:
         case Mean() as test, Average() as average:
             return MeanJudge(gate, test, average, plan)
         case Compare() as test, Proportion() as proportion:

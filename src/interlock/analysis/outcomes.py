@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from interlock.analysis.evidence import Tally
+from interlock.analysis.metrics import Binary
 from interlock.analysis.plan import Mode, Track
-from interlock.analysis.presets import Binary
 
 
 @dataclass(frozen=True, slots=True)

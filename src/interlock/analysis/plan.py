@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, assert_never
 
-from interlock.analysis.presets import ALERTS, Kind, metric
+from interlock.analysis.metrics import Kind, Metric
+from interlock.analysis.presets import ALERTS
 
 StepKind = Literal["shadow", "canary", "full"]
 
@@ -144,7 +145,7 @@ def usual_during(test: Test) -> tuple[StepKind, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One test of one built-in metric; an alert has none (""). ValueError where they do not go together.
+    """One test of one metric; an alert has none. ValueError where they do not go together.
 
     `during` are the kinds of step in which the gate judges; None stands for those usual for its test.
     `weight` ≥ 1 is the gate's share in the merged evidence. `since` (unix seconds): when the gate got the
@@ -153,7 +154,7 @@ class Gate:
     """
 
     name: str
-    metric: str
+    metric: Metric | None
     test: Test
     weight: int = 1
     safety: bool = False
@@ -165,9 +166,11 @@ class Gate:
         _require(self.weight >= 1, f"gate {self.name}: weight must be at least 1")
         _require(self._can_certify, f"gate {self.name}: advance must not be {self.advance}")
         if isinstance(self.test, Alert):
-            _require(not self.metric, f"gate {self.name}: an alert must not have a metric")
+            _require(self.metric is None, f"gate {self.name}: an alert must not have a metric")
             return
-        found = metric(self.metric)
+        found = self.metric
+        if found is None:
+            raise ValueError(f"gate {self.name}: it must have a metric")
         match self.test:
             case Compare():
                 fits = found.kind is Kind.PROPORTION
@@ -182,7 +185,7 @@ class Gate:
             case _:
                 assert_never(self.test)
         test = type(self.test).__name__.lower()
-        _require(fits, f"gate {self.name}: {test} must not be used with the metric {self.metric}")
+        _require(fits, f"gate {self.name}: {test} must not be used with the metric {found.name}")
 
     @property
     def _can_certify(self) -> bool:
@@ -199,7 +202,7 @@ class Gate:
     @property
     def families(self) -> frozenset[str]:
         """Metric names that must be read for it."""
-        return frozenset({ALERTS}) if isinstance(self.test, Alert) else metric(self.metric).families
+        return frozenset({ALERTS}) if self.metric is None else self.metric.families
 
     def judges(self, step: PlannedStep) -> bool:
         """Whether the gate judges in this step."""

@@ -13,8 +13,8 @@ from interlock.analysis.comparing import BlockJudge, CompareJudge, MeanJudge
 from interlock.analysis.evidence import MIN_OUTCOMES, Tally
 from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge, MetricJudge
 from interlock.analysis.means import MIN_BLOCKS, Amount
+from interlock.analysis.metrics import Average, Binary
 from interlock.analysis.plan import Advance, Mode, Track
-from interlock.analysis.presets import TASKS, Average, Binary
 from interlock.analysis.silence import NoDataReading
 from interlock.analysis.timeline import Stretch
 
@@ -254,7 +254,7 @@ def _needed(judge: MetricJudge) -> tuple[str, ...]:
     """Counters without which nothing is known. Others are 0 until something happens."""
     match judge:
         case EventsJudge():
-            return (TASKS,)
+            return (judge.metric.ran.family,)
         case MeanJudge():
             return judge.metric.count.family, judge.metric.sum.family
         case CompareJudge() | LimitJudge():

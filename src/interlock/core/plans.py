@@ -9,6 +9,7 @@ from datetime import datetime
 
 import rfc8785
 
+from interlock.analysis import presets
 from interlock.analysis.plan import (
     Advance,
     Alert,
@@ -35,8 +36,8 @@ from interlock.model.rolloutstatus import Attempt, GateStart
 def plan_gate(spec: GateSpec, since: float = -math.inf) -> Gate:
     """A gate of the API as the analysis judges it. Raises ValueError when metric and test do not fit."""
     test = _test(spec)
-    metric = spec.metric or ""
-    safety = isinstance(test, Events | Alert) or "violation" in metric
+    metric = presets.metric(spec.metric or "") if spec.alert is None else None
+    safety = isinstance(test, Events | Alert) or "violation" in (spec.metric or "")
     return Gate(
         spec.name,
         metric,

@@ -1,0 +1,257 @@
+"""What a gate can measure: a share, a tail, a mean or events, made of counters. Plain data.
+
+Which of them there are is said in `presets`, and by templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Self
+
+from interlock.analysis.evidence import Tally
+from interlock.analysis.histogram import TailBound
+
+
+class Kind(StrEnum):
+    """What a metric is, and so which tests a gate may put on it: compare and limit, tail, mean, or events."""
+
+    PROPORTION = "proportion"
+    TAIL = "tail"
+    MEAN = "mean"
+    EVENTS = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """Asks of a label that its value is one of `values`, or with `negated` none; an absent label is ""."""
+
+    label: str
+    values: tuple[str, ...]
+    negated: bool = False
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels fits."""
+        return (labels.get(self.label, "") in self.values) is not self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """All series of one counter that every matcher fits."""
+
+    family: str
+    where: tuple[Matcher, ...] = ()
+
+    @classmethod
+    def of(cls, family: str, **labels: str) -> Self:
+        """Those whose labels have these values."""
+        return cls(family, tuple(Matcher(label, (value,)) for label, value in labels.items()))
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels (`__name__` among them) belongs to the counter."""
+        return labels.get("__name__") == self.family and all(one.matches(labels) for one in self.where)
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The labels that decide it."""
+        return frozenset({"__name__", *(one.label for one in self.where)})
+
+
+@dataclass(frozen=True, slots=True)
+class Proportion:
+    """`part` of `total`; the part is the good one where higher is better, else the bad one.
+
+    A bad part is capped at the total: one task may violate several rules. `harm` completes "the candidate …
+    more often". `verified` metrics count one verifier only. `whole` is what the total counts.
+    """
+
+    name: str
+    part: Counter
+    total: Counter
+    higher_is_better: bool
+    harm: str
+    verified: bool = False
+    whole: str = "tasks"
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.PROPORTION
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Metric names that must be read."""
+        return frozenset({self.part.family, self.total.family})
+
+    def counts(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels is part of the metric."""
+        return self.total.matches(labels) or self.part.matches(labels)
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The labels that decide it."""
+        return self.part.looks_at | self.total.looks_at | ({"verifier"} if self.verified else set())
+
+    def tally(self, part: float, total: float) -> Tally:
+        """The good ones among `total` outcomes, given the raw count of the part."""
+        part = min(part, total)
+        return Tally(part if self.higher_is_better else total - part, total)
+
+    def excess(self, part: float, total: float) -> float:
+        """Bad parts beyond the total, which the cap leaves out."""
+        return 0.0 if self.higher_is_better else max(0.0, part - total)
+
+
+BOUNDS = "__bounds__"
+"""A label that only we give to a histogram's count of all outcomes: the bounds in it that gates ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """The series of a histogram that count its outcomes up to `bound`, or with +Inf all of them.
+
+    Of all outcomes only those are counted whose histogram has the bound: else it is not known which of them
+    lie beyond.
+    """
+
+    counter: Counter
+    bound: TailBound
+    all_outcomes: bool = False
+
+    @property
+    def family(self) -> str:
+        """The metric name."""
+        return self.counter.family
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels belongs to it."""
+        if not self.counter.matches(labels):
+            return False
+        if not self.all_outcomes:
+            return self.bound.within(labels)
+        return self.bound.total(labels) and repr(self.bound.bound) in labels.get(BOUNDS, "").split(",")
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """The share of outcomes beyond one bound of a histogram, as a metric of two outcomes; lower is better."""
+
+    name: str
+    part: Buckets
+    total: Buckets
+    harm: str
+
+    higher_is_better: ClassVar[bool] = False
+    verified: ClassVar[bool] = False
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The labels that decide it."""
+        return self.total.counter.looks_at | {"le", BOUNDS}
+
+    def counts(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels is part of the metric."""
+        return self.total.matches(labels) or self.part.matches(labels)
+
+    def tally(self, part: float, total: float) -> Tally:
+        """The good ones, within the bound, among `total` outcomes."""
+        return Tally(min(part, total), total)
+
+    def excess(self, part: float, total: float) -> float:
+        """Nothing is capped: `part` are good ones, and every one of them is an outcome."""
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """A histogram whose tail may be compared. `harm` completes "the candidate …", `{}` is the bound."""
+
+    name: str
+    buckets: Counter
+    harm: str
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.TAIL
+
+    @property
+    def higher_is_better(self) -> bool:
+        return False
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Metric names that must be read."""
+        return frozenset({self.buckets.family})
+
+    def beyond(self, bound: float) -> Beyond:
+        """The share of outcomes beyond `bound`, in the histogram's unit."""
+        within, every = (Buckets(self.buckets, TailBound(bound), each) for each in (False, True))
+        return Beyond(self.name, within, every, self.harm.format(f"{bound:g}"))
+
+
+@dataclass(frozen=True, slots=True)
+class EventCount:
+    """A counter whose single events matter. `noun` names one of them for people.
+
+    Where `ran` has samples, "none happened" can be told from "nothing ran".
+    """
+
+    name: str
+    counter: Counter
+    noun: str
+    ran: Counter
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.EVENTS
+
+    @property
+    def higher_is_better(self) -> bool:
+        return False
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Metric names that must be read."""
+        return frozenset({self.counter.family, self.ran.family})
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """`sum` over `count`; lower is better. `scale` turns the counter's unit into `unit`.
+
+    `harm` completes "the candidate …", `{}` is how much more. `verified` metrics count one verifier only.
+    """
+
+    name: str
+    sum: Counter
+    count: Counter
+    harm: str
+    unit: str
+    scale: float = 1.0
+    verified: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.MEAN
+
+    @property
+    def higher_is_better(self) -> bool:
+        return False
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Metric names that must be read."""
+        return frozenset({self.sum.family, self.count.family})
+
+    def counts(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels is part of the metric."""
+        return self.sum.matches(labels) or self.count.matches(labels)
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """The labels that decide it."""
+        return self.sum.looks_at | self.count.looks_at | ({"verifier"} if self.verified else set())
+
+
+Metric = Proportion | Histogram | Average | EventCount
+Binary = Proportion | Beyond
