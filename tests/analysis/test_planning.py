@@ -13,15 +13,12 @@ from interlock.analysis.certify import NonInferiority
 from interlock.analysis.evidence import HarmProcess, above
 from interlock.analysis.planning import (
     Effort,
-    Question,
     above_growth,
     below_growth,
     certificate_growth,
     clean_tasks_to_certify,
     effort,
     harm_growth,
-    late,
-    smallest_drop,
     threshold,
 )
 from tests.analysis.chance import draw, world
@@ -83,9 +80,6 @@ class TestNothingToFind:
     def test_without_two_versions_nothing_is_compared(self, share: float) -> None:
         assert harm_growth(0.5, 0.9, share) == 0.0
 
-    def test_without_traffic_nothing_comes(self) -> None:
-        assert Effort(10, 30).seconds(0.0, 0.5) == Effort(math.inf, math.inf)
-
 
 class TestAlways:
     @given(rates, rates, st.floats(0.01, 0.99), st.floats(0, 0.5))
@@ -96,46 +90,10 @@ class TestAlways:
         assert 0 <= here <= harm_growth(candidate * 0.9, stable, share, delta) + 1e-12
         assert not math.isnan(certificate_growth(candidate, stable, share, delta))
 
-    @given(rates, st.floats(0.01, 0.9), st.floats(1, 1e6))
-    def test_the_smallest_drop_takes_all_tasks(self, stable: float, share: float, tasks: float) -> None:
-        found = smallest_drop(stable, share, tasks, ONE_GATE)
-        assert 0 <= found <= stable
-        if found > 1e-6:
-            assert effort(harm_growth(found, stable, share), ONE_GATE).median <= tasks * (1 + 1e-6)
-            barely = (found + stable) / 2 if stable - found < 1e-3 else found + 1e-3
-            assert effort(harm_growth(barely, stable, share), ONE_GATE).median >= tasks * (1 - 1e-6)
-
     @given(st.floats(1e-12, 1.0), st.sampled_from([1e-6, 0.05, 0.5]))
     def test_clean_tasks_are_the_first_that_certify(self, limit: float, alpha: float) -> None:
         tasks = clean_tasks_to_certify(limit, alpha)
         assert 1 <= tasks < math.inf
-
-    def test_the_smallest_drop_worked(self) -> None:
-        # 90 tasks at 10 percent: a fall from .92 to .82 is seen in half of all cases
-        assert smallest_drop(0.92, 0.1, 90, ONE_GATE) == pytest.approx(0.8208, abs=1e-4)
-        assert smallest_drop(0.92, 0.1, 1, ONE_GATE) == 0.0
-
-
-class TestDeadlines:
-    small = Question("success -4 points", effort(harm_growth(0.88, 0.92, 0.1), ONE_GATE), 0.1, 600.0)
-    large = Question("success -12 points", effort(harm_growth(0.80, 0.92, 0.1), ONE_GATE), 0.1, 600.0)
-
-    def test_what_the_traffic_does_not_deliver(self) -> None:
-        assert late([self.small, self.large], tasks_per_second=100) == ()
-        (found,) = late([self.small, self.large], tasks_per_second=10)
-        assert found.question is self.small
-        assert found.seconds.median == pytest.approx(471.894, abs=1e-3)
-        assert not found.improbable
-        hopeless = late([self.small, self.large], tasks_per_second=1)
-        assert [one.improbable for one in hopeless] == [True, True]
-
-    def test_what_never_comes_is_late(self) -> None:
-        never = Question("superior", effort(0.0, ONE_GATE), 0.1, math.inf)
-        assert late([never], 5) == ()
-        assert late([Question("superior", never.effort, 0.1, 1e9)], 5)[0].improbable
-
-    def test_no_traffic_is_late(self) -> None:
-        assert late([self.large], 0.0)[0].seconds == Effort(math.inf, math.inf)
 
 
 class TestAgainstTheProcesses:

@@ -6,7 +6,7 @@ Evidence grows by g nats a candidate task on average, so a threshold is reached 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from interlock.analysis.certify import below
@@ -22,37 +22,6 @@ class Effort:
 
     median: float
     p95: float
-
-    def seconds(self, tasks_per_second: float, share: float) -> Effort:
-        """The same in seconds, when the candidate gets `share` (0 to 1) of so many tasks a second."""
-        rate = tasks_per_second * share
-        return Effort(self.median / rate, self.p95 / rate) if rate > 0 else Effort(math.inf, math.inf)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Something a rollout ought to find out: a regression to be seen or a certificate to be given.
-
-    `share` of the tasks goes to the candidate, for `deadline` seconds.
-    """
-
-    name: str
-    effort: Effort
-    share: float
-    deadline: float
-
-
-@dataclass(frozen=True, slots=True)
-class Late:
-    """A question that its step cannot answer in 95 of 100 cases, and how long it would take."""
-
-    question: Question
-    seconds: Effort
-
-    @property
-    def improbable(self) -> bool:
-        """Whether it is not even answered in half of all cases."""
-        return self.seconds.median > self.question.deadline
 
 
 def threshold(alpha: float, steps: int = 1, gates: int = 1) -> float:
@@ -99,29 +68,6 @@ def clean_tasks_to_certify(limit: float, alpha: float) -> float:
     while below(0, needed, limit) < -math.log(alpha):
         needed *= 2
     return _first(lambda tasks: below(0, tasks, limit) >= -math.log(alpha), needed // 2, needed)
-
-
-def smallest_drop(stable: float, share: float, tasks: float, threshold: float, delta: float = 0.0) -> float:
-    """The candidate's highest success rate that is found out within `tasks` of its own, in half of all cases.
-
-    0 where not even total failure would be.
-    """
-    low, high = 0.0, stable - delta
-    for _ in range(60):
-        middle = (low + high) / 2
-        found = effort(harm_growth(middle, stable, share, delta), threshold).median <= tasks
-        low, high = (middle, high) if found else (low, middle)
-    return low
-
-
-def late(questions: Iterable[Question], tasks_per_second: float) -> tuple[Late, ...]:
-    """What cannot be decided inside its deadline at this traffic (of both versions), in the order given."""
-    found = []
-    for question in questions:
-        seconds = question.effort.seconds(tasks_per_second, question.share)
-        if not seconds.p95 <= question.deadline:
-            found.append(Late(question, seconds))
-    return tuple(found)
 
 
 def _growth(candidate: float, stable: float, share: float, delta: float) -> float:
