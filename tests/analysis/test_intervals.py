@@ -98,7 +98,7 @@ class TestDifference:
         assert half.state() == whole.state()
         assert half.interval(0.05) == whole.interval(0.05)
 
-    @pytest.mark.parametrize("state", [[], [0.0] * 7, [0.0] * 9, ["x"] * 8])
+    @pytest.mark.parametrize("state", [[], [0.0] * 8, [0.0] * 10, ["x"] * 9])
     def test_what_is_no_state(self, state: list[float]) -> None:
         with pytest.raises(ValueError, match=r"unpack|float"):
             RateDifference.restored(state)
@@ -116,6 +116,98 @@ class TestDifference:
             seen.add(Tally(good_c, good_c + bad_c), Tally(good_s, good_s + bad_s))
         found = seen.interval(alpha)
         assert -1 <= found.low <= found.high <= 1
+
+
+class TestRatio:
+    def test_its_ends_are_just_not_rejected(self) -> None:
+        seen = RateDifference()
+        seen.add(Tally(70, 100), Tally(810, 900))
+        w = 100 * 900 / 1000
+        z = radius(w, tuned(200, 0.05), 0.05)
+        p_c, p_s = (70 + z * z / 4) / (100 + z * z / 2), (810 + z * z / 4) / (900 + z * z / 2)
+        found = seen.ratio(0.05)
+        for ratio in (found.low, found.high):
+            spread = p_c * (1 - p_c) / 100 + ratio**2 * p_s * (1 - p_s) / 900
+            assert abs(0.7 - ratio * 0.9) == pytest.approx(z * math.sqrt(spread))
+
+    @pytest.mark.parametrize("block", [(4, 36), (20, 180)])
+    @pytest.mark.parametrize(
+        ("ratio", "stable"),
+        [
+            (1.0, constant(0.92)),
+            (0.9, constant(0.92)),
+            (1.05, constant(0.9)),
+            (1.0, constant(0.01)),
+            (3.0, constant(0.01)),
+            (1.02, lambda k: 0.9 + 0.06 * math.sin(k / 9)),
+            (1.1, lambda k: 0.85 - 0.004 * k),
+        ],
+        ids=["equal", "worse", "better", "rare", "rare-worse", "waves", "decline"],
+    )
+    def test_it_is_held_at_every_look(
+        self, ratio: float, stable: Callable[[int], float], block: tuple[int, int]
+    ) -> None:
+        chance, missed = world(), 0
+        for _ in range(RUNS):
+            seen = RateDifference()
+            for look in range(100):
+                base = stable(look)
+                seen.add(draw(chance, block[0], ratio * base), draw(chance, block[1], base))
+                if not seen.ratio(0.05).holds(ratio):
+                    missed += 1
+                    break
+        assert not refutes(missed, RUNS, 0.05)
+
+    def test_nothing_is_known_of_it_while_stable_may_be_at_zero(self) -> None:
+        seen = RateDifference()
+        assert seen.ratio(0.05) == Interval(0.0)
+        seen.add(Tally(1, 50), Tally(0, 450))
+        assert seen.ratio(0.05) == Interval(0.0)
+
+    @given(st.lists(st.tuples(*[st.integers(0, 10**9)] * 4), max_size=10), st.sampled_from([1.0, 1.5, 40.0]))
+    def test_any_counts_give_one_that_holds_what_was_seen(
+        self, blocks: list[tuple[int, ...]], effect: float
+    ) -> None:
+        seen = RateDifference()
+        for good_c, bad_c, good_s, bad_s in blocks:
+            seen.add(Tally(good_c, good_c + bad_c), Tally(good_s, good_s + bad_s))
+        found = seen.ratio(0.05, effect)
+        assert 0 <= found.low <= found.high
+        if seen.rates is not None and seen.rates[1] > 0:
+            ratio = seen.rates[0] / seen.rates[1]
+            assert found.low - 1e-9 * ratio <= ratio <= found.high * (1 + 1e-9)
+
+
+class TestDesignEffect:
+    def test_it_is_as_if_there_were_that_many_fewer_outcomes(self) -> None:
+        many, few = RateDifference(), RateDifference()
+        for _ in range(30):
+            many.add(Tally(27, 30), Tally(243, 270))
+            few.add(Tally(9, 10), Tally(81, 90))
+        for found, wanted in (
+            (many.interval(0.05, 3.0), few.interval(0.05)),
+            (many.ratio(0.05, 3.0), few.ratio(0.05)),
+        ):
+            assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high))
+
+    def test_outcomes_that_come_in_fives_need_it(self) -> None:
+        missed = dict.fromkeys((1.0, 5.0), 0)
+        for effect in missed:
+            chance = world()
+            for _ in range(RUNS):
+                seen = RateDifference()
+                for _look in range(100):
+                    seen.add(_in_fives(draw(chance, 2, 0.9)), _in_fives(draw(chance, 18, 0.9)))
+                    if not seen.interval(0.05, effect).holds(0.0):
+                        missed[effect] += 1
+                        break
+        assert not refutes(missed[5.0], RUNS, 0.05)
+        assert refutes(missed[1.0], RUNS, 0.05)
+
+
+def _in_fives(sessions: Tally) -> Tally:
+    """Sessions of five tasks, all of which turn out alike."""
+    return Tally(5 * sessions.good, 5 * sessions.total)
 
 
 class TestRate:

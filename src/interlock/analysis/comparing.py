@@ -7,16 +7,15 @@ step begun, and the evidence is the mean over the planned steps: a regression th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from interlock.analysis.certify import Certificate, certificate, restored_certificate
 from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally, log_mean
 from interlock.analysis.means import MIN_BLOCKS, Amount, MeanProcess
 from interlock.analysis.metrics import Average, Binary
-from interlock.analysis.outcomes import Outcome, Part
+from interlock.analysis.outcomes import Amounts, Exports, Outcome, Part, is_verified_by
 from interlock.analysis.plan import Advance, Compare, Gate, Mean, Mode, Plan, Tail, Track
-from interlock.analysis.presets import TASKS_VERIFIED
 from interlock.analysis.timeline import Stretch, Timeline
 
 Process = TypeVar("Process")
@@ -39,7 +38,7 @@ class BlockJudge(ABC, Generic[Process]):
         for outcome in outcomes:
             stretch = timeline.clocked(outcome.end) if outcome.end > self.gate.since else None
             if outcome.mode is Mode.LIVE and stretch and self.gate.judges(stretch.step):
-                if self.metric.verified and not _is_verified_by(verifier, outcome):
+                if self.metric.verified and not is_verified_by(verifier, outcome):
                     continue
                 self._enter(stretch)
                 self._take(outcome, comparable=outcome.begin >= max(stretch.warm, self.gate.since))
@@ -94,13 +93,6 @@ class BlockJudge(ABC, Generic[Process]):
     @abstractmethod
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
-
-
-def _is_verified_by(verifier: str | None, outcome: Outcome) -> bool:
-    """Whether an outcome belongs to a metric that counts one verifier only; none before it is known whose."""
-    if verifier is None:
-        return False
-    return outcome.labels["__name__"] != TASKS_VERIFIED or outcome.labels.get("verifier") == verifier
 
 
 class CompareJudge(BlockJudge[HarmProcess]):
@@ -202,12 +194,8 @@ class MeanJudge(BlockJudge[MeanProcess]):
         super().__init__(gate, plan)
         self.metric: Average = metric
         self.worse_by = test.worse_by
-        self._exported: dict[Track, float] = {}  # since when, unix seconds
-        self._block = {track: _Amounts() for track in Track}
-
-    def exports(self, track: Track, since: float) -> None:
-        """A version exports the sum since that sample (unix seconds) at the latest."""
-        self._exported[track] = min(since, self._exported.get(track, since))
+        self.exports = Exports()
+        self._block = {track: Amounts() for track in Track}
 
     def amounts(self, step: int | None) -> tuple[Amount, Amount]:
         """Candidate's and stable's: those of `step`'s process, and the open block."""
@@ -227,7 +215,7 @@ class MeanJudge(BlockJudge[MeanProcess]):
         """As JSON."""
         return {
             "step": self._step,
-            "exported": {track.value: since for track, since in self._exported.items()},
+            "exported": self.exports.state(),
             "block": {track.value: amounts.state() for track, amounts in self._block.items()},
             "processes": {str(step): process.state() for step, process in self._processes.items()},
         }
@@ -235,27 +223,24 @@ class MeanJudge(BlockJudge[MeanProcess]):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
         self._step = None if state["step"] is None else int(state["step"])
-        self._exported = {Track(track): float(since) for track, since in state["exported"].items()}
-        self._block = {track: _Amounts.restored(state["block"][track.value]) for track in Track}
+        self.exports = Exports.restored(state["exported"])
+        self._block = {track: Amounts.restored(state["block"][track.value]) for track in Track}
         self._processes = {int(step): MeanProcess.restored(held) for step, held in state["processes"].items()}
         if not self._processes.keys() <= set(self.planned):
             raise ValueError("means of a step in which the gate does not judge")
         self._weigh()
 
     def _start(self) -> None:
-        self._block = {track: _Amounts() for track in Track}
+        self._block = {track: Amounts() for track in Track}
 
     def _take(self, outcome: Outcome, *, comparable: bool) -> None:
-        if comparable and all(outcome.begin >= since for since in self._since_both_export()):
+        if comparable and self.exports.cover(outcome):
             self._block[outcome.track].add(outcome, self.metric)
-
-    def _since_both_export(self) -> tuple[float, ...]:
-        return tuple(self._exported.get(track, float("inf")) for track in Track)
 
     def _close(self) -> None:
         if self._step is None or any(part.count < MIN_OUTCOMES for part in self._block.values()):
             return
-        block, self._block = self._block, {track: _Amounts() for track in Track}
+        block, self._block = self._block, {track: Amounts() for track in Track}
         self._processes.setdefault(self._step, MeanProcess())
         for process in self._processes.values():
             process.add(block[Track.CANDIDATE].amount, block[Track.STABLE].amount)
@@ -269,32 +254,3 @@ class MeanJudge(BlockJudge[MeanProcess]):
 
     def _log(self, process: MeanProcess) -> float:
         return process.log_above(1.0 + self.worse_by)
-
-
-class _Amounts:
-    """A sum and the outcomes it is shared by, read by different counters."""
-
-    __slots__ = ("count", "sum")
-
-    def __init__(self) -> None:
-        self.sum = 0.0
-        self.count = 0.0
-
-    @property
-    def amount(self) -> Amount:
-        return Amount(self.sum, self.count)
-
-    def add(self, outcome: Outcome, metric: Average) -> None:
-        if metric.sum.matches(outcome.labels):
-            self.sum += outcome.amount * metric.scale
-        if metric.count.matches(outcome.labels):
-            self.count += outcome.amount
-
-    def state(self) -> list[float]:
-        return [self.sum, self.count]
-
-    @classmethod
-    def restored(cls, state: Sequence[float]) -> _Amounts:
-        amounts = cls()
-        amounts.sum, amounts.count = map(float, state)
-        return amounts

@@ -30,6 +30,11 @@ class Tally:
         return Tally(self.good + other.good, self.total + other.total)
 
     @property
+    def inverse(self) -> Tally:
+        """The others of them."""
+        return Tally(self.total - self.good, self.total)
+
+    @property
     def smoothed(self) -> float:
         """Success rate strictly between 0 and 1: half a success and half a failure are added (Jeffreys)."""
         return (self.good + 0.5) / (self.total + 1.0)

@@ -16,6 +16,7 @@ from interlock.analysis.buckets import BucketReader
 from interlock.analysis.comparing import BlockJudge, CompareJudge, MeanJudge
 from interlock.analysis.doubles import Doubles
 from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge, judge_of
+from interlock.analysis.lift import Lifts, families_of
 from interlock.analysis.merge import Merge
 from interlock.analysis.outcomes import Outcome
 from interlock.analysis.plan import (
@@ -35,7 +36,7 @@ from interlock.analysis.plan import (
     Track,
     mode_named,
 )
-from interlock.analysis.presets import ALERTS, DURATION_BUCKETS, TASKS, TASKS_VERIFIED, families
+from interlock.analysis.presets import ALERTS, DURATION_BUCKETS, TASKS, TASKS_VERIFIED
 from interlock.analysis.report import EvidenceReport, Facts, GateReading, Verdict, mode_of, read
 from interlock.analysis.series import PROCESS_START, Counts, Identity, Increment, Series
 from interlock.analysis.settling import Settling
@@ -80,10 +81,7 @@ class AttemptEvidence:
         self._plan = plan
         self._since = since
         self._now = since
-        self._families = families((gate.families for gate in plan.gates), derive_warmup=False) - {
-            PROCESS_START,
-            ALERTS,
-        }
+        self._families = families_of(plan, derive_warmup=False) - {PROCESS_START, ALERTS}
         self._buckets = BucketReader(plan)
         self._unprimed = frozenset[str]()
         self._sides = ((Track.CANDIDATE, plan.candidate), (Track.STABLE, plan.stable))
@@ -94,6 +92,7 @@ class AttemptEvidence:
         self._comparisons = [
             judge for judge in self._judges.values() if isinstance(judge, CompareJudge | MeanJudge)
         ]
+        self._lifts = Lifts(plan)
         self._timeline = timeline(plan, since, (), {})
         self._settling = Settling(plan.tick, plan.settle)
         self._handed: dict[Identity, float] = {}  # the last sample of each series that was handed in
@@ -163,6 +162,7 @@ class AttemptEvidence:
             warnings=self._warnings(),
             p_value=min(1.0, math.exp(-self._merge.peak)),
             no_data=self._hearing.reading(running, last_sample, self._now),
+            lifts=self._lifts.read(self._doubles.pods),
         )
 
     # ------------------------------------------------------------------ what comes in
@@ -205,7 +205,8 @@ class AttemptEvidence:
         for judge in self._comparisons:
             if isinstance(judge, MeanJudge) and judge.metric.sum.matches(one.labels):
                 for track in tracks:
-                    judge.exports(track, first)
+                    judge.exports.notice(track, first)
+        self._lifts.notice(one.labels, tracks, first)
 
     def _tracks(self, labels: Mapping[str, str]) -> list[Track]:
         return [track for track, side in self._sides if side.owns(labels)]
@@ -232,10 +233,11 @@ class AttemptEvidence:
             for judge in self._judges.values():
                 if place and isinstance(judge, LimitJudge | EventsJudge):
                     judge.add(outcome, place)
-        if outcome.mode is Mode.LIVE and any(
-            judge.metric.counts(outcome.labels) for judge in self._comparisons
-        ):
+        if outcome.mode is Mode.LIVE and self._is_compared(outcome.labels):
             self._settling.hold(outcome)
+
+    def _is_compared(self, labels: Mapping[str, str]) -> bool:
+        return self._lifts.counts(labels) or any(judge.metric.counts(labels) for judge in self._comparisons)
 
     def _heed_alerts(self, series: Iterable[Series], now: float) -> None:
         alerts = [one for one in series if one.name == ALERTS]
@@ -250,6 +252,7 @@ class AttemptEvidence:
             self._verifying.choose(point, self._settling, self._timeline.origin)
             for judge in self._comparisons:
                 judge.release(outcomes, self._timeline, self._verifying.chosen)
+            self._lifts.release(outcomes, self._timeline, self._verifying.chosen)
             self._weigh(point)
 
     def _weigh(self, at: float) -> None:
@@ -326,6 +329,7 @@ class AttemptEvidence:
             "rules": {gate.name: repr(gate) for gate in self._plan.gates},
             "judges": {name: judge.state() for name, judge in self._judges.items()},
             "merge": self._merge.state(),
+            "lifts": self._lifts.state(),
             "settling": self._settling.state(self._compared_by()),
             "newest": [[*key, at] for key, at in self._newest.items()],
             "buckets": self._buckets.state(),
@@ -364,6 +368,7 @@ class AttemptEvidence:
         for name in kept:
             self._judges[name].restore(state["judges"][name])
         self._merge.restore(state["merge"], kept, whole=kept == state["rules"].keys() == self._judges.keys())
+        self._lifts.restore(state["lifts"])
         self._settling.restore(state["settling"])
         self._newest = {(Track(t), Mode(m), str(name)): float(at) for t, m, name, at in state["newest"]}
         self._buckets.restore(state["buckets"])
@@ -396,4 +401,4 @@ class AttemptEvidence:
 
     def _compared_by(self) -> frozenset[str]:
         """Labels that comparisons look at."""
-        return frozenset[str]().union(*(judge.metric.looks_at for judge in self._comparisons))
+        return self._lifts.looks_at.union(*(judge.metric.looks_at for judge in self._comparisons))

@@ -65,6 +65,15 @@ class MeanProcess:
         self.candidate += candidate
         self.stable += stable
 
+    @property
+    def means(self) -> tuple[float, float] | None:
+        """Candidate's and stable's, averaged over the same blocks with the same weights; None without any.
+
+        Unlike the pooled sums they are comparable when the shares or the common base have moved.
+        """
+        a, b, w = self._centre
+        return (a / w, b / w) if self.blocks else None
+
     def state(self) -> list[float]:
         """Blocks, sums and counts, means of a, b and w, their sums of products: 5 + 3 + 6 numbers."""
         amounts = (self.candidate.sum, self.candidate.count, self.stable.sum, self.stable.count)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from interlock.analysis.evidence import Tally
-from interlock.analysis.metrics import Binary
+from interlock.analysis.means import Amount
+from interlock.analysis.metrics import Average, Binary
 from interlock.analysis.plan import Mode, Track
+from interlock.analysis.presets import TASKS_VERIFIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +54,63 @@ class Part:
 
     def excess(self, metric: Binary) -> float:
         return metric.excess(self.part, self.total)
+
+
+class Exports:
+    """Since when each version exports a sum: what is not exported is not 0."""
+
+    def __init__(self) -> None:
+        self._since: dict[Track, float] = {}  # unix seconds
+
+    def notice(self, track: Track, since: float) -> None:
+        """A version exports it since that sample (unix seconds) at the latest."""
+        self._since[track] = min(since, self._since.get(track, since))
+
+    def cover(self, outcome: Outcome) -> bool:
+        """Whether both versions have exported it since before the outcome."""
+        return all(outcome.begin >= self._since.get(track, float("inf")) for track in Track)
+
+    def state(self) -> dict[str, float]:
+        return {track.value: since for track, since in self._since.items()}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Exports:
+        exports = cls()
+        exports._since = {Track(track): float(since) for track, since in state.items()}
+        return exports
+
+
+class Amounts:
+    """A sum and the outcomes it is shared by, read by different counters."""
+
+    __slots__ = ("count", "sum")
+
+    def __init__(self) -> None:
+        self.sum = 0.0
+        self.count = 0.0
+
+    @property
+    def amount(self) -> Amount:
+        return Amount(self.sum, self.count)
+
+    def add(self, outcome: Outcome, metric: Average) -> None:
+        if metric.sum.matches(outcome.labels):
+            self.sum += outcome.amount * metric.scale
+        if metric.count.matches(outcome.labels):
+            self.count += outcome.amount
+
+    def state(self) -> list[float]:
+        return [self.sum, self.count]
+
+    @classmethod
+    def restored(cls, state: Sequence[float]) -> Amounts:
+        amounts = cls()
+        amounts.sum, amounts.count = map(float, state)
+        return amounts
+
+
+def is_verified_by(verifier: str | None, outcome: Outcome) -> bool:
+    """Whether an outcome belongs to a metric that counts one verifier only; none before it is known whose."""
+    if verifier is None:
+        return False
+    return outcome.labels["__name__"] != TASKS_VERIFIED or outcome.labels.get("verifier") == verifier

@@ -258,6 +258,7 @@ class Plan:
     which blocks close. `settle` ≥ 0: age at which a sample may be compared (two scrapes). `warmup` ≥ 0:
     seconds after each step's start whose outcomes are not compared; None derives it from stable's task
     durations. `verifier`: whose verification counts; None takes the most trusted one seen first.
+    `expected`: metrics of which the candidate's author expects something; they are measured, not judged.
     """
 
     gates: tuple[Gate, ...]
@@ -269,6 +270,7 @@ class Plan:
     settle: float
     warmup: float | None = None
     verifier: str | None = None
+    expected: tuple[Metric, ...] = ()
 
     def __post_init__(self) -> None:
         _require(0 < self.alpha < 1, "alpha must be between 0 and 1")

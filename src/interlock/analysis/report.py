@@ -12,6 +12,7 @@ from typing import assert_never
 from interlock.analysis.comparing import BlockJudge, CompareJudge, MeanJudge
 from interlock.analysis.evidence import MIN_OUTCOMES, Tally
 from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge, MetricJudge
+from interlock.analysis.lift import LiftReading
 from interlock.analysis.means import MIN_BLOCKS, Amount
 from interlock.analysis.metrics import Average, Binary
 from interlock.analysis.plan import Advance, Mode, Track
@@ -62,7 +63,8 @@ class EvidenceReport:
     `reverts`, once true, stays so. Logs are natural; `threshold` is ln(1/alpha). Counts are of the running
     step and its mode, since its clock start; `*_tasks` after warm-up in canary and full.
     `last_sample`: unix seconds of the candidate's newest sample in that mode, None if there is none.
-    `no_data`: why nothing is learned of the candidate at present; None while something is.
+    `no_data`: why nothing is learned of the candidate at present; None while something is. `lifts`: by how
+    much the versions differ over all steps so far in which they can be compared.
     """
 
     gates: tuple[GateReading, ...]
@@ -79,6 +81,7 @@ class EvidenceReport:
     warnings: tuple[str, ...]
     p_value: float = 1.0
     no_data: NoDataReading | None = None
+    lifts: tuple[LiftReading, ...] = ()
 
     @property
     def reverts(self) -> bool:

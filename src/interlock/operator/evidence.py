@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from interlock.analysis import presets
 from interlock.analysis.gates import AttemptEvidence, EvidenceReport, Plan
+from interlock.analysis.lift import families_of
 from interlock.core.observation import Timing, Unreadable
 from interlock.core.parts import mapping, mappings
 from interlock.core.plans import plan_of, plan_problem, step_times
@@ -236,7 +236,7 @@ class Evidence:
             _rules(rollout, attempt),
             plan,
             evidence,
-            presets.families((g.families for g in plan.gates), derive_warmup=plan.warmup is None),
+            families_of(plan, derive_warmup=plan.warmup is None),
             evidence.now if evidence.now > since else since - self._baseline,
         )
 
