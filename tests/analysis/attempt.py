@@ -81,6 +81,9 @@ class Attempt:
     candidate: Pod = field(default_factory=lambda: agent("triage-b-1", "v2", SINCE - 5))
     shadow: Pod = field(default_factory=lambda: agent("triage-b-shadow-1", "v2", SINCE - 5, "shadow"))
     stable: Pod = field(default_factory=lambda: agent("triage-a-1", "v1", 10.0))
+    control: Pod = field(default_factory=lambda: agent("triage-a-shadow-1", "v1", SINCE - 5, "shadow"))
+    controlled: bool = False
+    """Whether stable has a shadow of its own."""
     alerts: list[Series] = field(default_factory=list)
     bounds: tuple[str, ...] = ()
     """Of the histograms of task durations; none are exported without."""
@@ -96,7 +99,7 @@ class Attempt:
 
     @property
     def pods(self) -> list[Pod]:
-        return [self.candidate, self.shadow, self.stable]
+        return [self.candidate, self.shadow, self.stable, *([self.control] if self.controlled else [])]
 
     def run(
         self,
@@ -125,6 +128,37 @@ class Attempt:
                 if self.costs:
                     spent = self.lengths.expovariate(1 / cost[mine])
                     (self.candidate if mine else self.stable).do(COST, spent, kind="inference")
+            self.second()
+        return self
+
+    def mirror(
+        self,
+        seconds: int,
+        *,
+        control: float = 0.92,
+        shadow: float = 0.92,
+        live: float = 0.92,
+        share: float = 0.5,
+        tasks: int = 20,
+        slow: tuple[float, float] = (0.1, 0.1),
+        cost: tuple[float, float] = (0.03, 0.03),
+    ) -> Attempt:
+        """Live tasks each second, all on stable; each is copied to either shadow with the chance `share`.
+
+        `control` and `shadow`: how often stable's and the candidate's succeed there. `slow`, `cost`: as in
+        `run`, of the two shadows.
+        """
+        for _ in range(seconds):
+            for _ in range(tasks):
+                work(self.stable, good=self.chance.random() < live)
+                for at, (pod, rate) in enumerate(((self.control, control), (self.shadow, shadow))):
+                    if self.chance.random() < share:
+                        work(pod, good=self.chance.random() < rate)
+                        if self.bounds:
+                            length = 61.0 if self.lengths.random() < slow[at] else 10.0
+                            last(pod, length, self.bounds)
+                        if self.costs:
+                            pod.do(COST, self.lengths.expovariate(1 / cost[at]), kind="inference")
             self.second()
         return self
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from interlock.analysis.histogram import UnknownBound, bucket_bound, fix_bound
 from interlock.analysis.metrics import BOUNDS, Histogram
-from interlock.analysis.plan import Gate, Mode, Plan, Tail, Track
+from interlock.analysis.plan import Gate, Mode, Plan, Tail, Track, mode_named
 from interlock.analysis.presets import DURATION_BUCKETS
 from interlock.analysis.series import Identity, Series
 
@@ -23,18 +23,29 @@ Layout = tuple[float, ...]
 class BucketReader:
     """Bounds are fixed by the gates; a histogram without a bound is left out of the counts of its gate.
 
-    Only the counts up to those bounds and of all outcomes are kept, of live tasks.
+    Only the counts up to those bounds and of all outcomes are kept, of tasks in modes that are compared.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._asked = _asked(plan.gates)
-        self._layouts: dict[tuple[str, Layout], float] = {}  # bounds of either version's: newest sample
+        self._modes = frozenset(
+            step.mode
+            for step in plan.steps
+            if any(gate.judges(step) for gate in plan.gates if isinstance(gate.test, Tail))
+        )
+        # bounds of either version's in a mode, by name: newest sample
+        self._layouts: dict[tuple[str, Mode, Layout], float] = {}
         self._bounds: dict[Identity, str] = {}  # of the histograms last read, those that are asked for
 
     @property
     def names(self) -> frozenset[str]:
         """What is counted, by name."""
-        return frozenset(f"{family} {bound!r}" for family, bounds in self._asked.items() for bound in bounds)
+        return frozenset(
+            f"{family} {bound!r} {mode}"
+            for family, bounds in self._asked.items()
+            for bound in bounds
+            for mode in self._modes
+        )
 
     def notice(self, series: Iterable[tuple[Series, Sequence[Track]]], now: float) -> None:
         """The histograms of a read up to `now` (unix seconds). All buckets of one are scraped together."""
@@ -47,8 +58,9 @@ class BucketReader:
                 histograms.setdefault(_histogram(one.labels), {})[bound] = newest[0]
         self._bounds = {}
         for identity, bounds in histograms.items():
-            family = dict(identity)["__name__"]
-            layout = family, tuple(sorted(bounds))
+            labels = dict(identity)
+            family = labels["__name__"]
+            layout = family, Mode(labels["mode"]), tuple(sorted(bounds))
             self._layouts[layout] = max(*bounds.values(), self._layouts.get(layout, -math.inf))
             if math.inf in bounds:
                 asked = self._asked[family] & bounds.keys()
@@ -65,7 +77,8 @@ class BucketReader:
         return self._is_asked_for(one) and bucket_bound(one.labels.get("le", "")) in wanted
 
     def _is_asked_for(self, one: Series) -> bool:
-        return one.name in self._asked and one.labels.get("mode") == Mode.LIVE
+        """Whether it is a bucket that a gate asks for, in a mode in which tasks are compared."""
+        return one.name in self._asked and mode_named(one.labels.get("mode")) in self._modes
 
     def told(self, labels: Mapping[str, str]) -> Mapping[str, str]:
         """The labels of an increment, with the bounds of its histogram that gates ask for."""
@@ -73,14 +86,15 @@ class BucketReader:
             return labels
         return {**labels, BOUNDS: self._bounds.get(_histogram(labels), "")}
 
-    def problem(self, gate: Gate, now: float) -> str:
-        """Why the gate's bound cannot be read, naming the bounds there are; empty when it can."""
+    def problem(self, gate: Gate, mode: Mode, now: float) -> str:
+        """Why the gate's bound cannot be read in a mode, naming the bounds there are; empty when it can."""
         if not isinstance(gate.test, Tail) or not isinstance(gate.metric, Histogram):
             return ""
+        asked = (gate.metric.buckets.family, mode)
         recent = [
             layout
-            for (family, layout), newest in self._layouts.items()
-            if family == gate.metric.buckets.family and newest >= now - FORGOTTEN_AFTER
+            for (family, where, layout), newest in self._layouts.items()
+            if (family, where) == asked and newest >= now - FORGOTTEN_AFTER
         ]
         try:
             fix_bound(gate.test.above, *([repr(bound) for bound in layout] for layout in recent))
@@ -89,16 +103,17 @@ class BucketReader:
         return ""
 
     def state(self) -> list[Any]:
-        """As JSON: for each name and set of bounds the newest sample."""
+        """As JSON: for each name, mode and set of bounds the newest sample."""
         return [
-            [family, newest, [repr(bound) for bound in layout]]
-            for (family, layout), newest in self._layouts.items()
+            [family, mode, newest, [repr(bound) for bound in layout]]
+            for (family, mode, layout), newest in self._layouts.items()
         ]
 
     def restore(self, state: Iterable[Any]) -> None:
         """Go on from `state`."""
         self._layouts = {
-            (str(family), tuple(map(float, bounds))): float(newest) for family, newest, bounds in state
+            (str(family), Mode(mode), tuple(map(float, bounds))): float(newest)
+            for family, mode, newest, bounds in state
         }
 
 

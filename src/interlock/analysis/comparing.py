@@ -2,6 +2,8 @@
 
 Blocks close at the points of a fixed grid, as soon as both sides have enough. There is one process for each
 step begun, and the evidence is the mean over the planned steps: a regression that starts late is still found.
+A process takes the blocks of its own mode only: what was learned of shadows is never carried into live steps,
+where it keeps the evidence it has and gathers no more.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from interlock.analysis.plan import Advance, Compare, Gate, Mean, Mode, Plan, Ta
 from interlock.analysis.timeline import Stretch, Timeline
 
 Process = TypeVar("Process")
+Verifiers = Mapping[Mode, str | None]
+"""Whose verification counts in each mode; None while that is not known."""
 
 
 class BlockJudge(ABC, Generic[Process]):
@@ -28,26 +32,40 @@ class BlockJudge(ABC, Generic[Process]):
 
     def __init__(self, gate: Gate, plan: Plan) -> None:
         self.gate = gate
-        self.planned = [step.index for step in plan.steps if gate.judges(step)]
+        self._modes = {step.index: step.mode for step in plan.steps if gate.judges(step)}
         self.log_e = 0.0
         self._processes: dict[int, Process] = {}
         self._step: int | None = None
 
-    def release(self, outcomes: Iterable[Outcome], timeline: Timeline, verifier: str | None) -> None:
+    @property
+    def planned(self) -> list[int]:
+        """The steps in which it judges."""
+        return list(self._modes)
+
+    def compares(self, outcome: Outcome) -> bool:
+        """Whether it is of the metric and of a mode that the gate compares in one step or another."""
+        return outcome.mode in self._modes.values() and self.metric.counts(outcome.labels)
+
+    def release(self, outcomes: Iterable[Outcome], timeline: Timeline, verifiers: Verifiers) -> None:
         """Outcomes settled by one grid point, in order; closes a block if both sides have enough."""
         for outcome in outcomes:
             stretch = timeline.clocked(outcome.end) if outcome.end > self.gate.since else None
-            if outcome.mode is Mode.LIVE and stretch and self.gate.judges(stretch.step):
-                if self.metric.verified and not is_verified_by(verifier, outcome):
+            if stretch and outcome.mode is self._modes.get(stretch.step.index):
+                if self.metric.verified and not is_verified_by(verifiers[outcome.mode], outcome):
                     continue
                 self._enter(stretch)
                 self._take(outcome, comparable=outcome.begin >= max(stretch.warm, self.gate.since))
         self._close()
 
-    @property
-    def oldest(self) -> int | None:
-        """The step whose process holds all outcomes so far; before the first one, the step it will be."""
-        return min(self._processes, default=self._step)
+    def oldest(self, mode: Mode) -> int | None:
+        """The step whose process holds all outcomes of this mode so far; before the first, the step it will
+        be."""
+        coming = self._step if self._step is not None and self._modes[self._step] is mode else None
+        return min((step for step in self._processes if self._modes[step] is mode), default=coming)
+
+    def mode_of(self, step: int) -> Mode:
+        """The mode whose outcomes a step's process holds."""
+        return self._modes[step]
 
     @property
     def strongest(self) -> int | None:
@@ -60,6 +78,27 @@ class BlockJudge(ABC, Generic[Process]):
             self._close()
             self._step = stretch.step.index
             self._start()
+
+    def _check_steps(self) -> None:
+        """ValueError where what was restored is not of this plan."""
+        if not {*self._processes, *([] if self._step is None else [self._step])} <= self._modes.keys():
+            raise ValueError("evidence of a step in which the gate does not judge")
+
+    def _gathering(self) -> list[Process]:
+        """The processes that a block of the running step belongs to: those begun in its mode."""
+        return [
+            process
+            for step, process in self._processes.items()
+            if self._step is not None and self._modes[step] is self._modes[self._step]
+        ]
+
+    def _is_open(self, step: int | None) -> bool:
+        """Whether the open block will belong to that step's process, begun or not."""
+        if step is None or self._step is None:
+            return False
+        return step == self._step or (
+            step in self._processes and self._modes[step] is self._modes[self._step]
+        )
 
     def _weigh(self) -> None:
         begun = [self._log(self._processes[step]) for step in sorted(self._processes)]
@@ -112,7 +151,7 @@ class CompareJudge(BlockJudge[HarmProcess]):
         """Candidate's and stable's outcomes: those of `step`'s process, and the open block."""
         process = self._processes.get(step) if step is not None else None
         candidate, stable = (process.candidate, process.stable) if process else (Tally(), Tally())
-        if process or step == self._step:
+        if self._is_open(step):
             candidate += self._block[Track.CANDIDATE].tally(self.metric)
             stable += self._block[Track.STABLE].tally(self.metric)
         return candidate, stable
@@ -145,6 +184,7 @@ class CompareJudge(BlockJudge[HarmProcess]):
         self._processes = {
             int(step): HarmProcess.restored(held, self.delta) for step, held in state["processes"].items()
         }
+        self._check_steps()
         self._weigh()
 
     def _start(self) -> None:
@@ -168,7 +208,7 @@ class CompareJudge(BlockJudge[HarmProcess]):
             if self.gate.advance is not Advance.NO_HARM:
                 self._certificates[self._step] = certificate(prior.smoothed, self._margin)
         candidate, stable = (block[track].tally(self.metric) for track in (Track.CANDIDATE, Track.STABLE))
-        for process in self._processes.values():
+        for process in self._gathering():
             process.add(candidate, stable)
         if self._step in self._certificates:
             self._certificates[self._step].add(candidate, stable)
@@ -194,14 +234,20 @@ class MeanJudge(BlockJudge[MeanProcess]):
         super().__init__(gate, plan)
         self.metric: Average = metric
         self.worse_by = test.worse_by
-        self.exports = Exports()
+        self._exports = Exports()
         self._block = {track: Amounts() for track in Track}
+
+    def notice(self, labels: Mapping[str, str], tracks: Iterable[Track], mode: Mode, since: float) -> None:
+        """A series of these versions in that mode has had samples since then (unix seconds)."""
+        if self.metric.sum.matches(labels):
+            for track in tracks:
+                self._exports.notice(track, mode, since)
 
     def amounts(self, step: int | None) -> tuple[Amount, Amount]:
         """Candidate's and stable's: those of `step`'s process, and the open block."""
         process = self._processes.get(step) if step is not None else None
         candidate, stable = (process.candidate, process.stable) if process else (Amount(), Amount())
-        if process or step == self._step:
+        if self._is_open(step):
             candidate += self._block[Track.CANDIDATE].amount
             stable += self._block[Track.STABLE].amount
         return candidate, stable
@@ -215,7 +261,7 @@ class MeanJudge(BlockJudge[MeanProcess]):
         """As JSON."""
         return {
             "step": self._step,
-            "exported": self.exports.state(),
+            "exported": self._exports.state(),
             "block": {track.value: amounts.state() for track, amounts in self._block.items()},
             "processes": {str(step): process.state() for step, process in self._processes.items()},
         }
@@ -223,18 +269,17 @@ class MeanJudge(BlockJudge[MeanProcess]):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
         self._step = None if state["step"] is None else int(state["step"])
-        self.exports = Exports.restored(state["exported"])
+        self._exports = Exports.restored(state["exported"])
         self._block = {track: Amounts.restored(state["block"][track.value]) for track in Track}
         self._processes = {int(step): MeanProcess.restored(held) for step, held in state["processes"].items()}
-        if not self._processes.keys() <= set(self.planned):
-            raise ValueError("means of a step in which the gate does not judge")
+        self._check_steps()
         self._weigh()
 
     def _start(self) -> None:
         self._block = {track: Amounts() for track in Track}
 
     def _take(self, outcome: Outcome, *, comparable: bool) -> None:
-        if comparable and self.exports.cover(outcome):
+        if comparable and self._exports.cover(outcome):
             self._block[outcome.track].add(outcome, self.metric)
 
     def _close(self) -> None:
@@ -242,7 +287,7 @@ class MeanJudge(BlockJudge[MeanProcess]):
             return
         block, self._block = self._block, {track: Amounts() for track in Track}
         self._processes.setdefault(self._step, MeanProcess())
-        for process in self._processes.values():
+        for process in self._gathering():
             process.add(block[Track.CANDIDATE].amount, block[Track.STABLE].amount)
         self._weigh()
 

@@ -196,17 +196,16 @@ class AttemptEvidence:
             for track in tracks:
                 key = (track, mode, one.name)
                 self._newest[key] = max(newest[0], self._newest.get(key, -math.inf))
-            if mode is Mode.LIVE:
-                self._verifying.notice(one, now)
-                self._notice_exports(one, tracks)
+            self._verifying.notice(one, mode, now)
+            self._notice_exports(one, tracks, mode)
 
-    def _notice_exports(self, one: Series, tracks: list[Track]) -> None:
+    def _notice_exports(self, one: Series, tracks: list[Track], mode: Mode) -> None:
         first = next(at for at, value in one.points if 0 <= value < math.inf)
         for judge in self._comparisons:
-            if isinstance(judge, MeanJudge) and judge.metric.sum.matches(one.labels):
-                for track in tracks:
-                    judge.exports.notice(track, first)
-        self._lifts.notice(one.labels, tracks, first)
+            if isinstance(judge, MeanJudge):
+                judge.notice(one.labels, tracks, mode, first)
+        if mode is Mode.LIVE:
+            self._lifts.notice(one.labels, tracks, first)
 
     def _tracks(self, labels: Mapping[str, str]) -> list[Track]:
         return [track for track, side in self._sides if side.owns(labels)]
@@ -233,11 +232,12 @@ class AttemptEvidence:
             for judge in self._judges.values():
                 if place and isinstance(judge, LimitJudge | EventsJudge):
                     judge.add(outcome, place)
-        if outcome.mode is Mode.LIVE and self._is_compared(outcome.labels):
+        if self._is_compared(outcome):
             self._settling.hold(outcome)
 
-    def _is_compared(self, labels: Mapping[str, str]) -> bool:
-        return self._lifts.counts(labels) or any(judge.metric.counts(labels) for judge in self._comparisons)
+    def _is_compared(self, outcome: Outcome) -> bool:
+        lifted = outcome.mode is Mode.LIVE and self._lifts.counts(outcome.labels)
+        return lifted or any(judge.compares(outcome) for judge in self._comparisons)
 
     def _heed_alerts(self, series: Iterable[Series], now: float) -> None:
         alerts = [one for one in series if one.name == ALERTS]
@@ -252,7 +252,7 @@ class AttemptEvidence:
             self._verifying.choose(point, self._settling, self._timeline.origin)
             for judge in self._comparisons:
                 judge.release(outcomes, self._timeline, self._verifying.chosen)
-            self._lifts.release(outcomes, self._timeline, self._verifying.chosen)
+            self._lifts.release(outcomes, self._timeline, self._verifying.chosen[Mode.LIVE])
             self._weigh(point)
 
     def _weigh(self, at: float) -> None:
@@ -274,12 +274,8 @@ class AttemptEvidence:
 
     def _read(self, mode: Mode) -> tuple[GateReading, ...]:
         running = self._timeline.running
-        expected = {Track.CANDIDATE: mode, Track.STABLE: Mode.LIVE}
-        newest = {
-            (track, name): at
-            for track in Track
-            for name, at in self._heard_of(track, expected[track]).items()
-        }
+        # comparisons look at both versions in one mode: live stable does not stand for its shadow
+        newest = {(track, name): at for track in Track for name, at in self._heard_of(track, mode).items()}
         return tuple(
             read(
                 judge,
@@ -289,9 +285,9 @@ class AttemptEvidence:
                     running=running,
                     newest=newest,
                     finished=self._tasks.seen_by(judge.gate, running),
-                    verifier=self._verifying.chosen,
+                    verifier=self._verifying.chosen[mode],
                     spoilt=self._spoilt(judge),
-                    unreadable=self._buckets.problem(judge.gate, self._now),
+                    unreadable=self._buckets.problem(judge.gate, mode, self._now),
                     certificate=self._merge.certificate(judge, running.step.index) if running else None,
                     threshold=self._plan.threshold,
                 ),

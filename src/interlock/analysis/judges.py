@@ -81,6 +81,10 @@ class LimitJudge:
         """The step whose counts hold all outcomes of this mode so far."""
         return min((step for step in self._parts if self._modes[step] is mode), default=None)
 
+    def mode_of(self, step: int) -> Mode:
+        """The mode whose outcomes a step's counts hold."""
+        return self._modes[step]
+
     @property
     def strongest(self) -> int | None:
         """The step whose counts hold most of the evidence; of equals the earliest."""

@@ -225,7 +225,7 @@ class MeanMeter(Meter):
         """A series with these labels has had samples since then (unix seconds)."""
         if self._metric.sum.matches(labels):
             for track in tracks:
-                self._exports.notice(track, since)
+                self._exports.notice(track, Mode.LIVE, since)
 
     def take(self, outcome: Outcome) -> None:
         if self._exports.cover(outcome):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,26 +57,27 @@ class Part:
 
 
 class Exports:
-    """Since when each version exports a sum: what is not exported is not 0."""
+    """Since when each version exports a sum, in shadow and live: what is not exported is not 0."""
 
     def __init__(self) -> None:
-        self._since: dict[Track, float] = {}  # unix seconds
+        self._since: dict[tuple[Track, Mode], float] = {}  # unix seconds
 
-    def notice(self, track: Track, since: float) -> None:
-        """A version exports it since that sample (unix seconds) at the latest."""
-        self._since[track] = min(since, self._since.get(track, since))
+    def notice(self, track: Track, mode: Mode, since: float) -> None:
+        """A version exports it in that mode since that sample (unix seconds) at the latest."""
+        self._since[track, mode] = min(since, self._since.get((track, mode), since))
 
     def cover(self, outcome: Outcome) -> bool:
-        """Whether both versions have exported it since before the outcome."""
-        return all(outcome.begin >= self._since.get(track, float("inf")) for track in Track)
+        """Whether both versions have exported it in the outcome's mode since before it."""
+        since = (self._since.get((track, outcome.mode), float("inf")) for track in Track)
+        return outcome.begin >= max(since)
 
-    def state(self) -> dict[str, float]:
-        return {track.value: since for track, since in self._since.items()}
+    def state(self) -> list[list[Any]]:
+        return [[*key, since] for key, since in self._since.items()]
 
     @classmethod
-    def restored(cls, state: Mapping[str, Any]) -> Exports:
+    def restored(cls, state: Iterable[Sequence[Any]]) -> Exports:
         exports = cls()
-        exports._since = {Track(track): float(since) for track, since in state.items()}
+        exports._since = {(Track(track), Mode(mode)): float(since) for track, mode, since in state}
         return exports
 
 

@@ -134,7 +134,7 @@ class Alert:
 
 
 Comparison = Compare | Tail | Mean
-"""Tests of the two versions against one another: never in shadow, and after warm-up only."""
+"""Tests of the two versions against one another, in the same mode, and after warm-up only."""
 Test = Comparison | Limit | Events | Alert
 
 
@@ -218,8 +218,9 @@ class Gate:
 class PlannedStep:
     """A step that gives the candidate traffic; approvals are none. `min_tasks` is for the caller to check.
 
-    `compares` is False where there is nothing to compare with, as in `full` without a hold-out. `share`, in
-    (0, 1]: part of the live requests that the candidate answers or, in shadow, gets a copy of.
+    `compares` is False where there is nothing to compare with, as in `full` without a hold-out, or in a
+    shadow of the candidate alone. `share`, in (0, 1]: part of the live requests that the candidate answers
+    or, in shadow, gets a copy of.
     """
 
     index: int
@@ -279,6 +280,11 @@ class Plan:
         _require(self.warmup is None or self.warmup >= 0, "warmup must be at least 0")
         _require(len({g.name for g in self.gates}) == len(self.gates), "gate names must be unique")
         _require(len({s.index for s in self.steps}) == len(self.steps), "step indices must be unique")
+
+    def warms_up(self, step: PlannedStep) -> bool:
+        """Whether the first outcomes of the step are not compared: live ones, and where a gate compares."""
+        compared = any(isinstance(gate.test, Comparison) and gate.judges(step) for gate in self.gates)
+        return step.mode is Mode.LIVE or compared
 
     @property
     def threshold(self) -> float:

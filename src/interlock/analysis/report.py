@@ -219,7 +219,8 @@ def _silence(judge: MetricJudge, facts: Facts) -> str:
         if age > STALE_AFTER:
             return f"no sample of {family} from the candidate for {age:.0f} s"
         if isinstance(judge, BlockJudge) and facts.age(Track.STABLE, family) > STALE_AFTER:
-            return f"no recent sample of {family} from the stable version: nothing to compare with"
+            where = "'s shadow" if mode_of(facts.running) is Mode.SHADOW else ""
+            return f"no recent sample of {family} from the stable version{where}: nothing to compare with"
     return ""
 
 
@@ -315,19 +316,16 @@ def _shown(judge: Judge, failed: bool, mode: Mode) -> _Shown:
     """All that the gate has counted in this mode; once failed, the counts that hold most of the evidence."""
     match judge:
         case CompareJudge():
-            oldest = judge.oldest
-            step = judge.strongest if failed else oldest
+            step, since = _resting_on(judge, failed, mode)
             candidate, stable = judge.tallies(step)
-            return _Shown(share(candidate, judge.metric), share(stable, judge.metric), _later(step, oldest))
+            return _Shown(share(candidate, judge.metric), share(stable, judge.metric), since)
         case MeanJudge():
-            oldest = judge.oldest
-            step = judge.strongest if failed else oldest
+            step, since = _resting_on(judge, failed, mode)
             mine, theirs = judge.amounts(step)
-            return _Shown(mean(mine, judge.metric), mean(theirs, judge.metric), _later(step, oldest))
+            return _Shown(mean(mine, judge.metric), mean(theirs, judge.metric), since)
         case LimitJudge():
-            oldest = judge.oldest(mode)
-            step = judge.strongest if failed else oldest
-            return _Shown(share(judge.tally(step), judge.metric), since=_later(step, oldest))
+            step, since = _resting_on(judge, failed, mode)
+            return _Shown(share(judge.tally(step), judge.metric), since=since)
         case EventsJudge():
             return _Shown(f"{judge.count:.0f}")
         case AlertJudge():
@@ -336,8 +334,17 @@ def _shown(judge: Judge, failed: bool, mode: Mode) -> _Shown:
             assert_never(judge)
 
 
-def _later(step: int | None, oldest: int | None) -> str:
-    return f" since step {step + 1}" if step is not None and step != oldest else ""
+def _resting_on(
+    judge: CompareJudge | MeanJudge | LimitJudge, failed: bool, mode: Mode
+) -> tuple[int | None, str]:
+    """The step since whose start the counts are shown, and how that is said where it is not the first of the
+    mode: once failed, that with most of the evidence, which may be a step in shadow."""
+    oldest = judge.oldest(mode)
+    step = judge.strongest if failed else oldest
+    if step is None or step == oldest:
+        return step, ""
+    told = f" since step {step + 1}"
+    return step, told if judge.mode_of(step) is mode else f"{told}, in {judge.mode_of(step)}"
 
 
 def share(counts: Tally, metric: Binary) -> str:

@@ -61,12 +61,12 @@ class Settling:
         for end, _, outcome in sorted(self._waiting):
             kind = tuple(sorted((k, v) for k, v in outcome.labels.items() if k in labels))
             number = kinds.setdefault(kind, len(kinds))
-            waiting.append([end, outcome.begin, outcome.amount, outcome.track.value, number])
+            waiting.append([end, outcome.begin, outcome.amount, outcome.track, outcome.mode, number])
         return {"walked": repr(self._walked), "kinds": [dict(kind) for kind in kinds], "waiting": waiting}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
         self._walked = float(state["walked"])
         kinds = [{str(k): str(v) for k, v in kind.items()} for kind in state["kinds"]]
-        for end, begin, amount, track, kind in state["waiting"]:
-            self.hold(Outcome(Track(track), Mode.LIVE, kinds[kind], float(begin), float(end), float(amount)))
+        for end, begin, amount, track, mode, kind in state["waiting"]:
+            self.hold(Outcome(Track(track), Mode(mode), kinds[kind], float(begin), float(end), float(amount)))

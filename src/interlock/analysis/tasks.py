@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +48,8 @@ class TaskCounts:
                 tasks.started += outcome.amount
             case presets.TASKS:
                 tasks.finished += outcome.amount
-                if outcome.begin >= stretch.warm or stretch.step.mode is Mode.SHADOW:
+                compared_with_nothing = stretch.step.mode is Mode.SHADOW and stretch.warm == stretch.started
+                if outcome.begin >= stretch.warm or compared_with_nothing:
                     tasks.comparable += outcome.amount
                 if outcome.track is Track.CANDIDATE:
                     self._count_for_edited(outcome, stretch)
@@ -73,7 +75,10 @@ class TaskCounts:
     def restore(self, state: Mapping[str, Any], kept: frozenset[str]) -> None:
         """Go on from `state`; only the gates of these names still have the rules they had."""
         for step, track, *counts in state["tasks"]:
-            self._tasks[int(step), Track(track)] = Tasks(*map(float, counts))
+            tasks = tuple(map(float, counts))
+            if not all(map(math.isfinite, tasks)):
+                raise ValueError("numbers of tasks that are none")
+            self._tasks[int(step), Track(track)] = Tasks(*tasks)
         self._seen = {
             (str(name), int(step)): float(count) for name, step, count in state["seen"] if name in kept
         }

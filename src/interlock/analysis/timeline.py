@@ -85,7 +85,7 @@ def timeline(plan: Plan, since: float, times: Iterable[StepTime], warmups: Mappi
             stretches[-1] = replace(last, ended=min(last.ended, time.started) if step else ended)
         if step:
             opened = stretches[-1].ended if stretches else since
-            warm = time.started + (warmups.get(step.index, math.inf) if step.mode is Mode.LIVE else 0.0)
+            warm = time.started + (warmups.get(step.index, math.inf) if plan.warms_up(step) else 0.0)
             stretches.append(Stretch(step, opened, time.started, warm, ended))
     waiting = _next(plan, stretches, since)
     return Timeline(tuple(_freeze([*stretches, *waiting])))

@@ -18,22 +18,23 @@ QUANTILE = 0.99
 
 
 class Warmups:
-    """The warm-up of each live step in seconds, derived once, `settle` seconds after the step's start.
+    """The warm-up of each step that has one, in seconds, derived once, `settle` seconds after its start.
 
-    It rests on the newest buckets at that moment: the same whenever and however often one looks.
+    It rests on the newest buckets at that moment: the same whenever and however often one looks. They are
+    those of live tasks in a shadow too, where at its start there are no others.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._live = {step.index for step in plan.steps if step.mode is Mode.LIVE}
+        self._warm = {step.index for step in plan.steps if plan.warms_up(step)}
         self._newest: dict[Identity, tuple[str, float, float]] = {}  # bound, time, cumulative count
         self.lengths: dict[int, float] = {}
         if plan.warmup is not None:
-            self.lengths = dict.fromkeys(self._live, plan.warmup)
+            self.lengths = dict.fromkeys(self._warm, plan.warmup)
 
     def advance(self, times: Iterable[StepTime], series: Iterable[Series], now: float) -> None:
         """Take in what stable's duration histogram shows up to `now`."""
-        if self._live <= self.lengths.keys():
+        if self._warm <= self.lengths.keys():
             return
         buckets = [
             one
@@ -44,14 +45,14 @@ class Warmups:
         ]
         for time in times:
             ready = time.started + self._plan.settle
-            if time.index in self._live and time.index not in self.lengths and ready <= now:
+            if time.index in self._warm and time.index not in self.lengths and ready <= now:
                 slow = quantile_bound(self._at(buckets, ready), QUANTILE)
                 self.lengths[time.index] = max(self._plan.settle, slow or 0.0)
         self._newest |= _latest(buckets, now)
 
     def state(self, number: Callable[[Identity], int], *, buckets: bool) -> dict[str, Any]:
         """As JSON, series by their numbers; `buckets` are needed while a step's warm-up is still to come."""
-        wanted = buckets and not self._live <= self.lengths.keys()
+        wanted = buckets and not self._warm <= self.lengths.keys()
         rows = [[number(identity), at, count] for identity, (_, at, count) in self._newest.items()]
         lengths = {str(step): seconds for step, seconds in self.lengths.items()}
         return {"lengths": lengths, "newest": rows if wanted else []}
