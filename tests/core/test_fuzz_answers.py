@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from interlock.adapters.prometheus import parse
+from interlock.adapters.prometheus.answers import parse
 from interlock.analysis.gates import Verdict
 from interlock.analysis.series import Series
 from interlock.core.observation import Unreadable

@@ -45,6 +45,13 @@ class Series:
     def __post_init__(self) -> None:
         object.__setattr__(self, "identity", tuple(sorted(self.labels.items())))
 
+    def at(self, points: tuple[Point, ...]) -> Series:
+        """The same series with other samples; its labels are not looked at again."""
+        other = object.__new__(Series)
+        for name, value in (("labels", self.labels), ("points", points), ("identity", self.identity)):
+            object.__setattr__(other, name, value)
+        return other
+
     @property
     def name(self) -> str:
         """The metric name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -31,11 +30,10 @@ class _Alarm:
 
 
 class Alarms:
-    """Keeps what fires for prepared attempts. `now` gives unix seconds."""
+    """Keeps what fires for prepared attempts."""
 
-    def __init__(self, metrics: Metrics, now: Callable[[], float]) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._now = now
         self._alarms: dict[tuple[str, str], _Alarm] = {}
 
     def firing(self, rollout: Rollout) -> str:
@@ -55,21 +53,27 @@ class Alarms:
             return f"alert {name} fires since {datetime.fromtimestamp(at, UTC):%H:%M:%S} UTC"
         return alarm.unknown
 
-    async def look(self, rollout: Rollout) -> bool:
-        """Read what fires now, where an attempt is prepared and a gate asks for it; returns whether so."""
+    def concern(self, rollout: Rollout) -> bool:
+        """Whether there is anything to look at: an attempt is prepared, and a gate asks for alerts."""
+        if _prepared(rollout) is not None:
+            return True
+        self._alarms.pop(_place(rollout), None)
+        return False
+
+    async def look(self, rollout: Rollout, at: float) -> None:
+        """Read what fires at that moment (unix seconds), where alerts concern the Rollout."""
         attempt, place = _prepared(rollout), _place(rollout)
         if attempt is None:
-            self._alarms.pop(place, None)
-            return False
+            return
         alarm = self._alarms.get(place)
         if alarm is None or alarm.attempt != attempt:
             alarm = self._alarms[place] = _Alarm(attempt)
         answer = await self._metrics.read(
-            Selection(frozenset({ALERTS}), place[0], rollout.spec.agent, self._now(), WINDOW)
+            Selection(frozenset({ALERTS}), place[0], rollout.spec.agent, at, WINDOW)
         )
         if isinstance(answer, Unreadable):
             alarm.unknown = f"alerts cannot be read: {answer.reason}"
-            return True
+            return
         tests = alert_tests(rollout)
         candidate = rollout.status.candidate.version if rollout.status.candidate else ""
         alarm.fires = {
@@ -78,7 +82,6 @@ class Alarms:
             if one.points and any(test.matches(one.labels, candidate) for test in tests)
         }
         alarm.unknown = ""
-        return True
 
     def forget(self, namespace: str, name: str) -> None:
         """The Rollout is gone."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from interlock.analysis.gates import AttemptEvidence, EvidenceReport, Plan
@@ -82,8 +82,12 @@ class Evidence:
         self._checkpoints = checkpoints
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._conversations: dict[tuple[str, str], dict[str, float | None]] = {}
-        self._alarms = Alarms(metrics, now)
+        self._alarms = Alarms(metrics)
         self._unloaded: dict[tuple[str, str], int] = {}  # failed tries to read a checkpoint
+
+    def moment(self) -> float:
+        """Now, unix seconds."""
+        return self._now()
 
     def report(self, rollout: Rollout) -> EvidenceReport | Unreadable | None:
         """The newest report of the running attempt by its present rules; None before the first one."""
@@ -112,20 +116,29 @@ class Evidence:
         if self._checkpoints is not None:
             self._checkpoints.forget(namespace, name)
 
-    async def look(self, rollout: Rollout) -> bool:
-        """Read what is new for one Rollout. Returns whether it has anything to read at all."""
-        draining = bool(rollout.status.draining)
-        active = _has_traffic(rollout)
-        if draining:
-            await self._read_conversations(rollout)
+    async def look(self, rollout: Rollout, at: float | None = None) -> bool:
+        """Read what is new for one Rollout. Returns whether it has anything to read at all.
+
+        `at` (unix seconds; now): whoever looks at the same moment shares queries, and sees the same scrapes.
+        """
+        at = self._now() if at is None else at
+        reads: list[Awaitable[object]] = []
+        if self._alarms.concern(rollout):
+            reads.append(self._alarms.look(rollout, at))
+        if rollout.status.draining:
+            reads.append(self._read_conversations(rollout, at))
         else:
             self._conversations.pop(_place(rollout), None)
         attempt = rollout.status.attempt
-        if active and attempt is not None:
-            await self._read_evidence(rollout, attempt)
+        if _has_traffic(rollout) and attempt is not None:
+            reads.append(self._read_evidence(rollout, attempt, at))
         else:
             self._watched.pop(_place(rollout), None)
-        return await self._alarms.look(rollout) or active or draining
+        if len(reads) == 1:
+            await reads[0]  # a task of its own would cost more than it
+        else:
+            await asyncio.gather(*reads)
+        return bool(reads)
 
     async def save(self, rollout: Rollout) -> None:
         """Write down the evidence of a running attempt: after each transition, and once a minute."""
@@ -142,11 +155,10 @@ class Evidence:
         state = watched.evidence.state
         await self._checkpoints.save(rollout, watched.walk, lambda baselines: state(baselines=baselines))
 
-    async def _read_evidence(self, rollout: Rollout, attempt: Attempt) -> None:
+    async def _read_evidence(self, rollout: Rollout, attempt: Attempt, now: float) -> None:
         watched = await self._watching(rollout, attempt)
         if watched is None:
             return
-        now = self._now()
         while watched.read_until < now or not isinstance(watched.report, EvidenceReport):
             until = max(watched.read_until, min(now, watched.read_until + CHUNK))
             answer = await self._read_on(rollout, watched, until)
@@ -243,12 +255,12 @@ class Evidence:
     def _plan(self, rollout: Rollout) -> Plan | None:
         return None if plan_problem(rollout) else plan_of(rollout, self._timing)
 
-    async def _read_conversations(self, rollout: Rollout) -> None:
+    async def _read_conversations(self, rollout: Rollout, at: float) -> None:
         selection = Selection(
             frozenset({CONVERSATIONS}),
             rollout.metadata.namespace,
             rollout.spec.agent,
-            self._now(),
+            at,
             max(self._timing.settle, 5.0),
         )
         answer = await self._metrics.read(selection)
@@ -306,9 +318,9 @@ async def keep_reading(
     reading: set[tuple[str, str]] = set()
     saving: set[tuple[str, str]] = set()
 
-    async def read(rollout: Rollout) -> None:
+    async def read(rollout: Rollout, at: float) -> None:
         try:
-            if await evidence.look(rollout):
+            if await evidence.look(rollout, at):
                 wake(rollout)
         except Exception:
             log.exception("reading evidence failed", extra=about(rollout))
@@ -328,9 +340,10 @@ async def keep_reading(
 
     async with asyncio.TaskGroup() as group:
         while True:
+            at = evidence.moment()
             for rollout in rollouts():
                 if _place(rollout) not in reading:  # a slow answer must not pile up reads
                     reading.add(_place(rollout))
-                    group.create_task(read(rollout))
+                    group.create_task(read(rollout, at))
             due = max(due + tick, loop.time())
             await asyncio.sleep(due - loop.time())

@@ -1,0 +1,138 @@
+"""One query over HTTP: few at a time, bounded in size and time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import aiohttp
+from aiohttp import hdrs
+
+from interlock.adapters.prometheus.access import Access
+from interlock.adapters.prometheus.answers import Answers
+from interlock.core.observation import Unreadable
+from interlock.errors import SpecError
+from interlock.ports import Samples
+
+AT_ONCE = 4
+"""Queries under way at most."""
+HISTORIES_AT_ONCE = 2
+"""Of these, at most so many that read long ago or long: a tick's own never wait for them alone."""
+ABOUT_THE_QUERY = frozenset(
+    {
+        HTTPStatus.OK,
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
+"""Of other answers no query of ours is the cause, so that another would not be answered better."""
+_HEADERS = {
+    hdrs.USER_AGENT: "interlock-operator",
+    hdrs.ACCEPT: "application/json",
+    hdrs.ACCEPT_ENCODING: "identity",  # in a cluster the wire is cheaper than to pack and unpack
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """Prometheus did not answer. `late`: it may have had too much to do, so less might be answered."""
+
+    reason: str
+    late: bool = False
+
+
+Outcome = Samples | Unreadable | NoAnswer
+"""Unreadable: there is an answer, but it cannot be used."""
+Observe = Callable[[str, float], None]
+
+
+class Client:
+    """Asks one Prometheus."""
+
+    def __init__(self, address: str, access: Access, patience: float, observe: Observe) -> None:
+        """`patience`: seconds for a whole answer. `observe` is told `ok` or `error`, and the seconds."""
+        self._address = address.rstrip("/") + "/api/v1/query"
+        self._access = access
+        self._patience = patience
+        self._observe = observe
+        self._answers = Answers()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._histories = asyncio.Semaphore(HISTORIES_AT_ONCE)
+        self._session: aiohttp.ClientSession | None = None
+        self._context: tuple[tuple[object, ...], ssl.SSLContext] | None = None
+
+    async def close(self) -> None:
+        """Close pooled connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def ask(self, query: str, at: float, limit: int, *, history: bool = False) -> Outcome:
+        """The answer, of at most `limit` bytes, at the moment `at` (unix seconds)."""
+        async with self._histories if history else contextlib.nullcontext(), self._slots:
+            started = time.perf_counter()
+            found = await self._asked(
+                {"query": query, "time": f"{at:.3f}", "timeout": f"{self._patience:g}s"}, limit
+            )
+        self._observe("ok" if isinstance(found, Samples) else "error", time.perf_counter() - started)
+        return found
+
+    async def _asked(self, data: dict[str, str], limit: int) -> Outcome:
+        try:
+            async with (
+                asyncio.timeout(self._patience),  # for all of it: a trickle would never end
+                self._pool().post(
+                    self._address,
+                    data=data,
+                    allow_redirects=False,
+                    headers=self._access.headers_now(),
+                    ssl=self._trust(),
+                ) as response,
+            ):
+                body = await _bounded(response, limit)
+        except TimeoutError:
+            return NoAnswer(f"no complete answer within {self._patience:g} s", late=True)
+        except SpecError as error:
+            return NoAnswer(str(error)[:200])
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return NoAnswer(f"{type(error).__name__}: {error}".rstrip(": ")[:200])
+        return Unreadable(body) if isinstance(body, str) else self._read(response.status, body)
+
+    def _read(self, status: int, body: bytes) -> Outcome:
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return NoAnswer(f"Prometheus refuses us (HTTP {status}): check the operator's credentials")
+        found = self._answers.read(status, body)
+        if isinstance(found, Unreadable) and status not in ABOUT_THE_QUERY:
+            return NoAnswer(found.reason, late=status >= HTTPStatus.INTERNAL_SERVER_ERROR)
+        return found
+
+    def _pool(self) -> aiohttp.ClientSession:
+        """Made with the first query: it belongs to the loop that then runs."""
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=AT_ONCE)
+            self._session = aiohttp.ClientSession(connector=connector, headers=_HEADERS)
+        return self._session
+
+    def _trust(self) -> ssl.SSLContext:
+        """Made anew when a certificate is another. SpecError where a file cannot be used."""
+        stamp = self._access.stamp()
+        if self._context is None or self._context[0] != stamp:
+            self._context = stamp, self._access.context()
+        return self._context[1]
+
+
+async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes | str:
+    """The body, or a sentence when it is larger than anything sensible."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            return f"the answer is larger than {limit // 1024 // 1024} MiB"
+        chunks.append(chunk)
+    return b"".join(chunks)

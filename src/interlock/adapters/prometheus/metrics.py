@@ -1,0 +1,246 @@
+"""What is asked at one moment becomes few queries, and each asker gets what it would have got alone.
+
+One agent whose answer cannot be used does not blind the others: the query is halved until it is alone, and
+from then on it is asked for alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from interlock.adapters.prometheus.access import Access
+from interlock.adapters.prometheus.breaker import Breaker
+from interlock.adapters.prometheus.client import Client, NoAnswer, Observe, Outcome
+from interlock.adapters.prometheus.query import USUAL_WINDOW, query, shares
+from interlock.analysis.series import Series
+from interlock.core.observation import Unreadable
+from interlock.ports import Samples, Selection
+
+log = logging.getLogger(__name__)
+
+GATHER = 0.005
+"""Seconds that a read waits for others to share its query."""
+MAX_ANSWER = 4 * 1024 * 1024
+"""Bytes about one agent. More is a selector that matches too much, or not Prometheus at all."""
+MAX_SHARED = 32 * 1024 * 1024
+"""Bytes about many: two hundred agents with six pods of forty series are half of it."""
+HALVINGS = 32
+"""Further queries, at most, that reads of one moment may cost because an answer cannot be used: enough to
+find four agents of two hundred."""
+LONE_AGENTS = 16
+"""Agents, at most, that are asked for alone because the last answer about them could not be used."""
+HOPELESS = 4
+"""While nobody's answer can be used, no agent is to blame: then it is only each so many moments that one is
+looked for, and all share their queries in between."""
+SILENT = 3
+"""Queries of one moment without an answer after which no further ones are made, if there was no other."""
+RECENT = 30.0
+"""Seconds. What is asked about an earlier moment is history."""
+HALF_A_MILLISECOND = 0.0005
+
+Answer = Samples | Unreadable
+Failure = Unreadable | NoAnswer
+Agent = tuple[str, str]
+"""Namespace and name."""
+Alike = tuple[bool, int, int]
+
+
+@dataclass(eq=False, slots=True)
+class _Reads:
+    """Reads of about one moment, which wait for their answers."""
+
+    history: bool
+    waiting: dict[Selection, asyncio.Future[Answer]] = field(default_factory=dict)
+    halvings: int = 0
+    usable: int = 0
+    """Answers that could be used."""
+    useless: int = 0
+    silent: int = 0
+    """Queries that nobody answered."""
+
+    def give(self, selection: Selection, answer: Answer) -> None:
+        """Each gets its answer when it is there: those that wait for a slow one wait alone."""
+        if not self.waiting[selection].done():
+            self.waiting[selection].set_result(answer)
+
+    def give_up(self, selections: Iterable[Selection], reason: str) -> None:
+        """Nobody knows anything of them."""
+        for selection in selections:
+            self.give(selection, Unreadable(reason[:200]))
+
+    def count(self, found: Outcome) -> None:
+        """What came of a query."""
+        self.usable += isinstance(found, Samples)
+        self.useless += isinstance(found, Unreadable)
+        self.silent += isinstance(found, NoAnswer)
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything was answered."""
+        return self.usable + self.useless > 0
+
+    def may_halve(self) -> bool:
+        """Takes two further queries from what is left."""
+        if self.silent >= SILENT and not self.alive:
+            return False
+        self.halvings -= 2
+        return self.halvings >= 0
+
+
+@dataclass(eq=False, slots=True)
+class _Course:
+    """How it went lately."""
+
+    breaker: Breaker = field(default_factory=Breaker)
+    useless: int = 0
+    """Moments running of which no answer could be used."""
+
+    def went(self, reads: _Reads, reason: str, now: float) -> None:
+        """A moment is over; `reason` why there was no answer, `now` in monotonic seconds."""
+        self.useless = 0 if reads.usable else self.useless + 1
+        if reads.alive:
+            self.breaker.answered()
+        else:
+            self.breaker.failed(reason, now)
+
+
+class PrometheusMetrics:
+    """A range selector evaluated at one instant returns raw samples, unextrapolated."""
+
+    def __init__(
+        self,
+        address: str,
+        timeout: float = 5.0,
+        observe: Observe = lambda result, seconds: None,
+        access: Access | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`address`: base URL. `timeout`: seconds for a whole answer. `observe` is told result (`ok`,
+        `error`) and seconds of each query. `now`: unix seconds."""
+        self._client = Client(address, access or Access(), timeout, observe)
+        self._now = now
+        self._gathering: dict[Alike, _Reads] = {}
+        self._alone: dict[Agent, None] = {}
+        self._courses = {history: _Course() for history in (False, True)}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """End what is under way, and close pooled connections."""
+        for task in self._tasks:
+            task.cancel()
+        await self._client.close()
+
+    async def read(self, selection: Selection) -> Answer:
+        """All series of the families of one agent, with their samples in (at − window, at]."""
+        key = self._alike(selection)
+        reads = self._gathering.setdefault(key, _Reads(history=key[0]))
+        if selection not in reads.waiting:
+            reads.waiting[selection] = asyncio.get_running_loop().create_future()
+            if len(reads.waiting) == 1:
+                self._tasks.add(task := asyncio.create_task(self._together(key)))
+                task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(reads.waiting[selection])  # who gives up does not give up for the others
+
+    def _alike(self, selection: Selection) -> Alike:
+        """Reads that may share a query: about the same moment and about as long."""
+        _, length = math.frexp(selection.window)
+        history = selection.window > USUAL_WINDOW or selection.at < self._now() - RECENT
+        return history, int(selection.at // RECENT), length
+
+    async def _together(self, key: Alike) -> None:
+        await asyncio.sleep(GATHER)
+        reads = self._gathering.pop(key)
+        try:
+            await self._ask_for_all(reads)
+        except Exception as error:
+            log.exception("reading Prometheus failed")
+            reads.give_up(reads.waiting, f"{type(error).__name__}: {error}")
+
+    async def _ask_for_all(self, reads: _Reads) -> None:
+        course = self._courses[reads.history]
+        if reason := course.breaker.closed_for(time.monotonic()):
+            reads.give_up(reads.waiting, reason)
+            return
+        blames = course.useless % HOPELESS == 0
+        reads.halvings = HALVINGS if blames else 0
+        alone = [one for one in reads.waiting if blames and _agent(one) in self._alone]
+        parts = shares(reads.waiting.keys() - alone) + [[one] for one in alone]
+        failures = await asyncio.gather(*(self._ask(part, reads) for part in parts))
+        course.went(reads, next(filter(None, failures), ""), time.monotonic())
+
+    async def _ask(self, selections: Sequence[Selection], reads: _Reads) -> str:
+        """Answer all of them; returns why that could not be done with one query, if so."""
+        failure = await self._try(selections, reads)
+        if failure is None:
+            return ""
+        await self._halve(selections, failure, reads)
+        return failure.reason
+
+    async def _halve(self, selections: Sequence[Selection], failure: Failure, reads: _Reads) -> None:
+        """Ask again in halves, for who is to blame; or tell all of them why they get no answer."""
+        to_blame = isinstance(failure, Unreadable) or failure.late
+        if to_blame and len(selections) > 1 and reads.may_halve():
+            middle = len(selections) // 2
+            halves = selections[:middle], selections[middle:]
+            failures = await asyncio.gather(*(self._try(half, reads) for half in halves))
+            for half, failed in zip(halves, failures, strict=True):
+                if failed:  # one after the other: what may be spent must find somebody
+                    await self._halve(half, failed, reads)
+            return
+        reads.give_up(selections, failure.reason)
+        if to_blame and len(selections) == 1 and len(self._alone) < LONE_AGENTS:
+            self._alone[_agent(selections[0])] = None
+
+    async def _try(self, selections: Sequence[Selection], reads: _Reads) -> Failure | None:
+        """Answer all of them with one query; nobody, if that is not possible."""
+        begin, at = _span(selections)
+        limit = MAX_ANSWER if len(selections) == 1 else MAX_SHARED
+        found = await self._client.ask(query(selections, at - begin), at, limit, history=reads.history)
+        reads.count(found)
+        if not isinstance(found, Samples):
+            return found
+        for selection, answer in zip(selections, dealt(found, selections), strict=True):
+            self._alone.pop(_agent(selection), None)
+            reads.give(selection, answer)
+        return None
+
+
+def dealt(found: Samples, selections: Sequence[Selection]) -> list[Samples]:
+    """A shared answer as each would have got it alone: its families of its agent in its namespace, cut to its
+    window. What nobody asked for is dropped."""
+    of_agent: dict[Agent, list[Series]] = defaultdict(list)
+    for series in found.series:
+        labels = series.labels
+        of_agent[labels.get("namespace", ""), labels.get("agent", "")].append(series)
+    return [Samples(tuple(_chosen(of_agent.get(_agent(one), ()), one))) for one in selections]
+
+
+def _chosen(series: Iterable[Series], selection: Selection) -> Iterator[Series]:
+    """In whole milliseconds, as Prometheus keeps its times; Prometheus 2 gives also the window's first."""
+    begin = round((selection.at - selection.window) * 1000) / 1000 + HALF_A_MILLISECOND
+    end = round(selection.at * 1000) / 1000 + HALF_A_MILLISECOND
+    families = selection.families
+    for one in series:
+        points = one.points
+        if not points or one.labels.get("__name__") not in families:
+            continue
+        if begin < points[0][0] and points[-1][0] < end:
+            yield one
+        elif kept := tuple(point for point in points if begin < point[0] < end):
+            yield one.at(kept)
+
+
+def _agent(selection: Selection) -> Agent:
+    return selection.namespace, selection.agent
+
+
+def _span(selections: Sequence[Selection]) -> tuple[float, float]:
+    """From the first beginning to the last end, unix seconds."""
+    begin = min(selection.at - selection.window for selection in selections)
+    return begin, max(selection.at for selection in selections)
