@@ -51,7 +51,7 @@ def prometheus(folder: Path, port: int, exporter: str) -> Program:
     return serving(folder, port, config)
 
 
-def serving(folder: Path, port: int, config: Any) -> Program:
+def serving(folder: Path, port: int, config: Any, *flags: str) -> Program:
     """Prometheus with that configuration, not yet started."""
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     command = [
@@ -60,6 +60,7 @@ def serving(folder: Path, port: int, config: Any) -> Program:
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
         "--log.level=warn",
+        *flags,
     ]
     return Program(command, folder / "prometheus.log")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from interlock.operator.settings import parse
@@ -27,6 +29,17 @@ def test_flags_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
 BAD = [
     ([], "--prometheus"),
     (["--prometheus", "prometheus:9090"], "--prometheus must be"),
+    (["--prometheus", "http://me:secret@prometheus:9090"], "--prometheus must not hold a password"),
+    ([*GOOD, "--prometheus-username", "me"], "--prometheus-username and --prometheus-password-file belong"),
+    ([*GOOD, "--prometheus-key-file", "k"], "--prometheus-certificate-file and --prometheus-key-file belong"),
+    ([*GOOD, "--prometheus-ca-file", "ca.pem"], "--prometheus-ca-file needs an https:// address"),
+    (
+        [*GOOD, *(f"--prometheus-{name}=x" for name in ("bearer-token-file", "username", "password-file"))],
+        "exclude one another",
+    ),
+    ([*GOOD, "--prometheus-bearer-token-file", "/none"], "/none cannot be read: No such file"),
+    ([*GOOD, "--prometheus-header", "X-Scope-OrgID"], "a header must be like 'X-Scope-OrgID: team-a'"),
+    ([*GOOD, "--prometheus-header", "Authorization: Bearer x"], "header Authorization must not be set"),
     ([*GOOD, "--tick", "0"], "--tick must be"),
     ([*GOOD, "--tick", "-1"], "--tick must be"),
     ([*GOOD, "--tick", "nan"], "--tick must be"),
@@ -62,3 +75,21 @@ def test_a_bad_variable_is_named_too(
     with pytest.raises(SystemExit):
         parse(GOOD)
     assert "--tick" in capsys.readouterr().err
+
+
+def test_a_password_in_an_address_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--prometheus", "http://me:s3cret@prometheus:9090"])
+    assert "s3cret" not in capsys.readouterr().err
+
+
+def test_access_to_prometheus_comes_from_files_and_headers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "password").write_text("s3cret\n")
+    monkeypatch.setenv("INTERLOCK_PROMETHEUS_HEADER", "X-Scope-OrgID: team-a\nX-Region: north")
+    monkeypatch.setenv("INTERLOCK_PROMETHEUS_USERNAME", "me")
+    found = parse([*GOOD, "--prometheus-password-file", str(tmp_path / "password")])
+    assert found.access.headers == (("X-Scope-OrgID", "team-a"), ("X-Region", "north"))
+    assert found.access.username == "me"
+    assert "s3cret" not in repr(found), "what is logged holds no secret"

@@ -6,11 +6,24 @@ import argparse
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+from interlock.adapters.prometheus.access import Access, header
 from interlock.core.observation import Timing
+from interlock.errors import SpecError
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+ACCESS: tuple[tuple[str, str], ...] = (
+    ("bearer-token-file", "file of a token that is sent with each query; read again when it changes"),
+    ("username", "user name of basic authentication"),
+    ("password-file", "file of its password; read again when it changes"),
+    ("ca-file", "PEM file of the only authorities that Prometheus' certificate may come from"),
+    ("certificate-file", "PEM file of the operator's own certificate"),
+    ("key-file", "PEM file of its key"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +32,8 @@ class Settings:
 
     prometheus: str
     """Base URL of the Prometheus HTTP API."""
+    access: Access = field(default_factory=Access)
+    """How the operator proves to Prometheus who it is."""
     tick: float = 5.0
     scrape_interval: float = 15.0
     """What Prometheus scrapes agents at; comparisons settle for two of them."""
@@ -49,6 +64,15 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         )
 
     option("prometheus", str, None, "base URL of the Prometheus HTTP API")
+    for name, text in ACCESS:
+        option(f"prometheus-{name}", str, "", text)
+    parser.add_argument(
+        "--prometheus-header",
+        action="append",
+        metavar="NAME: VALUE",
+        help="sent with each query, like 'X-Scope-OrgID: team-a'; may be given several times, "
+        "in the environment a line each",
+    )
     option("tick", float, 5.0, "seconds between looks at an active rollout")
     option("scrape-interval", float, 15.0, "seconds between scrapes of the agents")
     option("route-margin", float, 1.0, "seconds from acceptance of a route to the start of a step's clock")
@@ -67,6 +91,43 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         parser.error(f"--port must be between 0 and 65535, not {found['port']}")
     if found["log_level"].upper() not in LOG_LEVELS:
         parser.error(f"--log-level must be one of {', '.join(LOG_LEVELS)}, not {found['log_level']!r}")
-    if not str(found["prometheus"]).startswith(("http://", "https://")):
-        parser.error(f"--prometheus must be an http:// or https:// address, not {found['prometheus']!r}")
+    try:
+        _check_address(found["prometheus"])
+        found["access"] = _access(found)
+    except SpecError as error:
+        parser.error(str(error))
     return Settings(**found)
+
+
+def _check_address(address: str) -> None:
+    if "@" in urlsplit(address).netloc:
+        text = "must not hold a password: use --prometheus-username and --prometheus-password-file"
+        raise SpecError(f"--prometheus {text}")
+    if not address.startswith(("http://", "https://")):
+        raise SpecError(f"--prometheus must be an http:// or https:// address, not {address!r}")
+
+
+def _access(found: dict[str, Any]) -> Access:
+    """Takes what is about access out of the flags; SpecError where it cannot work."""
+    chosen = {name: found.pop(f"prometheus_{name.replace('-', '_')}") for name, _ in ACCESS}
+    texts = found.pop("prometheus_header") or os.environ.get("INTERLOCK_PROMETHEUS_HEADER", "").splitlines()
+    _check_together({name for name, value in chosen.items() if value}, found["prometheus"])
+    username = chosen.pop("username")
+    files = {name.replace("-", "_"): Path(value) if value else None for name, value in chosen.items()}
+    try:
+        access = Access(username=username, headers=tuple(map(header, texts)), **files)
+        access.check()
+    except SpecError as error:
+        raise SpecError(f"access to Prometheus: {error}") from error
+    return access
+
+
+def _check_together(given: set[str], address: str) -> None:
+    for one, other in (("username", "password-file"), ("certificate-file", "key-file")):
+        if len(given & {one, other}) == 1:
+            raise SpecError(f"--prometheus-{one} and --prometheus-{other} belong together: give both or none")
+    if {"bearer-token-file", "username"} <= given:
+        raise SpecError("--prometheus-bearer-token-file and --prometheus-username exclude one another")
+    for name in sorted(given & {"ca-file", "certificate-file"}):
+        if not address.startswith("https://"):
+            raise SpecError(f"--prometheus-{name} needs an https:// address, not {address!r}")

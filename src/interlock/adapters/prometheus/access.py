@@ -67,15 +67,9 @@ class Access:
         return tuple(_state(path) for path in files if path is not None)
 
     def check(self) -> None:
-        """SpecError where the settings contradict one another, or a file cannot be used now."""
-        if self.bearer_token_file and (self.username or self.password_file):
-            raise SpecError("a bearer token and a user name exclude one another: give one of them")
-        if bool(self.username) != bool(self.password_file):
-            raise SpecError("a user name and a password file belong together: give both or none")
+        """SpecError where a file or a header cannot be used now."""
         if ":" in self.username:
             raise SpecError("the user name must not contain a colon")
-        if bool(self.certificate_file) != bool(self.key_file):
-            raise SpecError("a client certificate and its key belong together: give both or none")
         for name, value in self.headers:
             _check_header(name, value)
         self.headers_now()
