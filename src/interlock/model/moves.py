@@ -5,6 +5,10 @@ stable that was not tried. Turning back is possible from every active stage.
 
 A rule that compares with `oldSelf` is skipped where one of the two is missing: that a field stays is said on
 its parent. `.?x.orValue(y)` reads a field that may be absent.
+
+Every write of a status passes all rules, and for each field that a rule reads the API server makes a list of
+all fields beside it (`Structural.Properties` in apiextensions-apiserver): what lets most writes pass is asked
+first.
 """
 
 from __future__ import annotations
@@ -31,25 +35,26 @@ ATTEMPT = rules(
             "`stage` Preparing"
         ),
     ),
+    # Another attempt is Preparing, by the rule above: the rules about other stages need not ask for it.
     (
-        f"{_ANOTHER} || self.seq - oldSelf.seq in [0, 1]",
+        f"self.seq - oldSelf.seq in [0, 1] || {_ANOTHER}",
         "must raise `seq` by at most 1 within an attempt, and never lower it",
     ),
     (
         (
-            f"{_ANOTHER} || self.seq != oldSelf.seq || (self.stage == oldSelf.stage "
-            f"&& {_INDEX} == {_OLD_INDEX})"
+            f"(self.stage == oldSelf.stage && {_INDEX} == {_OLD_INDEX}) || self.seq != oldSelf.seq "
+            f"|| {_ANOTHER}"
         ),
         "must keep `stage` and `stepIndex` while `seq` stays",
     ),
     (
         (
-            f"{_ANOTHER} || self.seq == oldSelf.seq || self.stage in {{"
+            "self.seq == oldSelf.seq || self.stage in {"
             "'Preparing': ['Preparing', 'Running', 'Soaking', 'Reverting', 'Done'], "
             "'Running': ['Preparing', 'Running', 'Soaking', 'Reverting'], "
             "'Soaking': ['Preparing', 'Soaking', 'Reverting', 'Done'], "
             "'Reverting': ['Done'], "
-            "'Done': ['Done']}[oldSelf.stage]"
+            f"'Done': ['Done']}}[oldSelf.stage] || {_ANOTHER}"
         ),
         (
             "must have a `stage` that follows the last: Preparing may be followed by any; Running by all but "
@@ -59,14 +64,14 @@ ATTEMPT = rules(
     # Where the gates have changed, `seq` rises and the step stays.
     (
         (
-            f"{_ANOTHER} || self.stage != 'Running' || (oldSelf.stage == 'Preparing' "
+            f"self.stage != 'Running' || (oldSelf.stage == 'Preparing' "
             f"? {_INDEX} == 0 : {_INDEX} - {_OLD_INDEX} in [0, 1])"
         ),
         "must leave out no step: `stepIndex` is 0 after Preparing, then the same or one higher",
     ),
     (
         (
-            f"{_ANOTHER} || self.stage != 'Soaking' || (oldSelf.stage == 'Soaking' "
+            f"self.stage != 'Soaking' || (oldSelf.stage == 'Soaking' "
             f"? {_INDEX} == {_OLD_INDEX} : oldSelf.stage == 'Running' ? {_INDEX} == {_OLD_INDEX} + 1 "
             f": {_INDEX} == 0 || self.?fastPath.orValue(false))"
         ),
@@ -76,25 +81,21 @@ ATTEMPT = rules(
         ),
     ),
     (
-        f"{_ANOTHER} || !self.?fastPath.orValue(false) || oldSelf.?fastPath.orValue(false)",
+        f"!self.?fastPath.orValue(false) || oldSelf.?fastPath.orValue(false) || {_ANOTHER}",
         "must not take to the `fastPath` after it has begun",
     ),
     (
-        f"{_ANOTHER} || !has(oldSelf.outcome) || (has(self.outcome) && self.outcome == oldSelf.outcome)",
+        f"!has(oldSelf.outcome) || (has(self.outcome) && self.outcome == oldSelf.outcome) || {_ANOTHER}",
         "must keep its `outcome` once it is Done",
     ),
     (
-        (
-            f"{_ANOTHER} || self.?outcome.orValue('') != 'Promoted' "
-            "|| oldSelf.stage in ['Preparing', 'Soaking', 'Done']"
-        ),
+        "self.?outcome.orValue('') != 'Promoted' || oldSelf.stage in ['Preparing', 'Soaking', 'Done']",
         "must be Promoted after the soak only, or when it is the first version",
     ),
 )
 """On `status.attempt`."""
 
-_BOTH = "has(self.attempt) && has(oldSelf.attempt)"
-_STAYS = f"{_BOTH} && self.attempt.number == oldSelf.attempt.number"
+_STAYS = "has(self.attempt) && has(oldSelf.attempt) && self.attempt.number == oldSelf.attempt.number"
 _PROMOTED_NOW = (
     f"{_STAYS} && self.attempt.?outcome.orValue('') == 'Promoted' && oldSelf.attempt.stage != 'Done'"
 )
@@ -103,10 +104,11 @@ _STABLE_IS_CANDIDATE = (
     "&& self.stable.uid == oldSelf.candidate.uid && self.stable.digest == oldSelf.candidate.digest "
     "&& self.stable.workload == oldSelf.candidate.workload"
 )
+_NO_SHARE = "self.?traffic.optMap(split, split.candidatePercent + split.shadowPercent).orValue(0) == 0"
 
 STATUS = rules(
-    ("!has(oldSelf.attempt) || has(self.attempt)", "must keep `attempt` once there is one"),
-    ("!has(oldSelf.stable) || has(self.stable)", "must keep `stable` once there is one"),
+    ("has(self.attempt) || !has(oldSelf.attempt)", "must keep `attempt` once there is one"),
+    ("has(self.stable) || !has(oldSelf.stable)", "must keep `stable` once there is one"),
     (
         (
             "has(oldSelf.attempt) || !has(self.attempt) "
@@ -115,10 +117,7 @@ STATUS = rules(
         "must begin the first `attempt` with `seq` 1 and `stage` Preparing",
     ),
     (
-        (
-            "!has(self.traffic) || (self.traffic.candidatePercent == 0 && self.traffic.shadowPercent == 0) "
-            "|| (has(self.attempt) && self.attempt.stage in ['Running', 'Soaking'])"
-        ),
+        (f"{_NO_SHARE} || self.?attempt.?stage.orValue('') in ['Running', 'Soaking']"),
         (
             "must have `traffic.candidatePercent` and `traffic.shadowPercent` 0 unless `attempt.stage` is "
             "Running or Soaking"
@@ -126,7 +125,8 @@ STATUS = rules(
     ),
     (
         (
-            f"!has(self.traffic) || !({_STAYS}) || self.attempt.seq != oldSelf.attempt.seq "
+            # with another `number` the attempt is Preparing, and both shares are 0 by the rule above
+            f"{_NO_SHARE} || self.?attempt.?seq != oldSelf.?attempt.?seq "
             "|| (self.traffic.candidatePercent <= oldSelf.?traffic.?candidatePercent.orValue(0) "
             "&& self.traffic.shadowPercent <= oldSelf.?traffic.?shadowPercent.orValue(0))"
         ),
@@ -145,20 +145,23 @@ STATUS = rules(
     ),
     (
         (
-            f"!({_STAYS}) || (has(self.candidate) "
-            "? has(oldSelf.candidate) && self.candidate == oldSelf.candidate "
-            ": !has(oldSelf.candidate) || self.attempt.stage == 'Done')"
+            "(has(self.candidate) ? has(oldSelf.candidate) && self.candidate == oldSelf.candidate "
+            f": !has(oldSelf.candidate) || self.attempt.stage == 'Done') || !({_STAYS})"
         ),
         "must keep `candidate` as it is until the attempt is Done",
     ),
     (
-        (f"!({_PROMOTED_NOW}) || oldSelf.attempt.stage != 'Preparing' || !has(oldSelf.stable)"),
+        (
+            "self.?attempt.?outcome.orValue('') != 'Promoted' || !has(oldSelf.stable) "
+            f"|| oldSelf.?attempt.?stage.orValue('') != 'Preparing' || !({_STAYS})"
+        ),
         "must not promote from Preparing where there is a `stable` version: it walks the steps",
     ),
     (
         (
-            # one by one only where one is missing: each write of a status passes here
-            "!has(oldSelf.quarantine) || (has(self.quarantine) && sets.contains("
+            "oldSelf.?quarantine.orValue([]).size() == 0 "
+            # one by one only where one is missing
+            "|| (has(self.quarantine) && sets.contains("
             "self.quarantine.map(kept, kept.digest), oldSelf.quarantine.map(old, old.digest))) "
             "|| oldSelf.quarantine.filter(old, !has(self.quarantine) "
             "|| !self.quarantine.exists(kept, kept.digest == old.digest)).size() <= 1"
@@ -167,7 +170,7 @@ STATUS = rules(
     ),
     (
         (
-            "!has(self.stable) || !has(self.draining) "
+            "self.?draining.orValue([]).size() == 0 || !has(self.stable) "
             "|| !self.draining.exists(item, item.workload == self.stable.workload)"
         ),
         "must not have the workload of `stable` among `draining`: what drains is deleted",
@@ -175,11 +178,13 @@ STATUS = rules(
 )
 """On `status`: what is said of two fields, and which fields stay."""
 
-_ENTERS = (
-    "has(self.status) && has(self.status.attempt) && has(oldSelf.status) && has(oldSelf.status.attempt) "
-    "&& self.status.attempt.stage in ['Running', 'Soaking'] "
-    "&& (self.status.attempt.stage != oldSelf.status.attempt.stage "
-    "|| self.status.attempt.?stepIndex.orValue(0) != oldSelf.status.attempt.?stepIndex.orValue(0))"
+_STANDS = (
+    # without another `seq` the attempt is where it was, by a rule of its own
+    "!(self.?status.?attempt.?stage.orValue('') in ['Running', 'Soaking']) "
+    "|| self.?status.?attempt.?seq == oldSelf.?status.?attempt.?seq "
+    "|| !has(oldSelf.status) || !has(oldSelf.status.attempt) "
+    "|| (self.status.attempt.stage == oldSelf.status.attempt.stage "
+    "&& self.status.attempt.?stepIndex.orValue(0) == oldSelf.status.attempt.?stepIndex.orValue(0))"
 )
 _HAS_STEP = "self.status.attempt.?stepIndex.orValue(0) < size(self.spec.strategy.steps)"
 _STEP = "[self.spec.strategy.steps[self.status.attempt.?stepIndex.orValue(0)]]"
@@ -188,7 +193,7 @@ ROLLOUT = rules(
     # Only when a step is entered: afterwards the user may edit the strategy at any time.
     (
         (
-            f"!({_ENTERS}) || ({_HAS_STEP} "
+            f"{_STANDS} || ({_HAS_STEP} "
             f"&& {_STEP}.all(step, has(step.full) == (self.status.attempt.stage == 'Soaking')))"
         ),
         (
@@ -198,7 +203,7 @@ ROLLOUT = rules(
     ),
     (
         (
-            f"!({_ENTERS}) || !({_HAS_STEP}) || (has(self.status.traffic) && {_STEP}.all(step, "
+            f"{_STANDS} || !({_HAS_STEP}) || (has(self.status.traffic) && {_STEP}.all(step, "
             "self.status.traffic.candidatePercent == (has(step.canary) ? step.canary.percent "
             ": has(step.full) ? 100 - step.full.?holdoutPercent.orValue(0) : 0) "
             "&& self.status.traffic.shadowPercent == (has(step.shadow) ? step.shadow.percent : 0)))"

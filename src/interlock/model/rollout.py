@@ -209,14 +209,13 @@ class Strategy(ApiModel):
                 ),
                 (
                     (
-                        "self.filter(s, has(s.canary)).map(s, s.canary.percent).isSorted() && "
-                        "self.filter(s, has(s.canary)).all(s, "
-                        "self.filter(t, has(t.canary) && t.canary.percent == s.canary.percent).size() == 1)"
+                        "[self.filter(s, has(s.canary)).map(s, s.canary.percent)].all(percents, "
+                        "percents.isSorted() && percents.all(one, percents.exists_one(p, p == one)))"
                     ),
                     "must raise `canary.percent` from step to step",
                 ),
                 (
-                    "self.all(s, self.filter(t, t.name == s.name).size() == 1)",
+                    "[self.map(s, s.name)].all(names, names.all(one, names.exists_one(n, n == one)))",
                     "must give each step a `name` of its own",
                 ),
             ),
