@@ -17,6 +17,7 @@ class ConditionType(StrEnum):
     PAUSED = "Paused"
     REVERT_BLOCKED = "RevertBlocked"
     NEXT_QUEUED = "NextQueued"
+    GATES_CHANGED = "GatesChanged"
     ROLLBACK_READY = "RollbackReady"
 
 
@@ -47,6 +48,7 @@ class Reason(StrEnum):
     GATEWAY_LACKS_FEATURE = "GatewayLacksFeature"
     STABLE_UNAVAILABLE = "StableUnavailable"
     SOAK_GOES_FIRST = "SoakGoesFirst"
+    RULES_ARE_NEWER = "RulesAreNewer"
     STABLE_IS_WARM = "StableIsWarm"
     PROMOTED_BEFORE = "PromotedBefore"
     NOTHING_BEFORE = "NothingBefore"
@@ -62,6 +64,7 @@ CONDITIONS: dict[ConditionType, str] = {
     ConditionType.PAUSED: "a person keeps the weights and the clocks where they are",
     ConditionType.REVERT_BLOCKED: "the candidate would be taken off, but stable has no ready endpoint",
     ConditionType.NEXT_QUEUED: "another version is wanted and waits for the soak to end",
+    ConditionType.GATES_CHANGED: "gates of the running attempt judge by rules that are newer than it",
     ConditionType.ROLLBACK_READY: "there is a version to go back to, at once or by the fast path",
 }
 """What it means when a condition is True."""
@@ -91,6 +94,7 @@ REASONS: dict[Reason, str] = {
     Reason.GATEWAY_LACKS_FEATURE: "the gateway cannot do what a step asks for",
     Reason.STABLE_UNAVAILABLE: "the stable version has no ready endpoint",
     Reason.SOAK_GOES_FIRST: "the running soak ends before the next version starts",
+    Reason.RULES_ARE_NEWER: "the Rollout's gates or a MetricTemplate were changed in mid-rollout",
     Reason.STABLE_IS_WARM: "the stable version runs and can take all traffic at once",
     Reason.PROMOTED_BEFORE: "a version promoted within the history goes straight to `full`",
     Reason.NOTHING_BEFORE: "no other version was promoted within the history",
@@ -105,6 +109,14 @@ class VersionReason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     SPEC_TOO_LARGE = "SpecTooLarge"
     DEPENDENCY_NOT_READY = "DependencyNotReady"
+
+
+class TemplateReason(StrEnum):
+    """Why a condition of a MetricTemplate is as it is."""
+
+    VALID = "Valid"
+    INVALID_SPEC = "InvalidSpec"
+    NAME_IS_BUILT_IN = "NameIsBuiltIn"
 
 
 class Cause(StrEnum):

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interlock.core.readiness import MAX_MESSAGE
 from interlock.core.versions import (
     MAX_DEPTH,
-    MAX_MESSAGE,
     Assessment,
     SpecTooLarge,
     assess,

@@ -20,9 +20,11 @@ ROOTS = {
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1",
     "SelfSubjectAccessReview": "/apis/authorization.k8s.io/v1",
     "AgentVersion": "/apis/interlock.dev/v1alpha1",
+    "MetricTemplate": "/apis/interlock.dev/v1alpha1",
     "Release": "/apis/interlock.dev/v1alpha1",
     "Rollout": "/apis/interlock.dev/v1alpha1",
 }
+CLUSTER_SCOPED = frozenset({"MetricTemplate"})
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
@@ -65,8 +67,9 @@ class Api:
         return self.as_user(OPERATOR, "system:serviceaccounts", "system:serviceaccounts:interlock-system")
 
     def path(self, kind: str, name: str = "", sub: str = "") -> str:
-        """Of an object or a list in the namespace."""
-        parts = [ROOTS[kind], "namespaces", self.namespace, kind.lower() + "s", name, sub]
+        """Of an object or a list in the namespace, if the kind is in any."""
+        place = () if kind in CLUSTER_SCOPED else ("namespaces", self.namespace)
+        parts = [ROOTS[kind], *place, kind.lower() + "s", name, sub]
         return "/".join(part for part in parts if part)
 
     def create(self, manifest: Manifest, *, dry_run: bool = False) -> Answer:

@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from interlock.core.parts import mapping, mappings
 from interlock.core.workloads import shadow_name
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import RolloutStatus
 from tests.scenarios.rules import backends
 from tests.scenarios.story import Condition, Expect, Writes
-from tests.scenarios.surroundings import NAMESPACE
+from tests.scenarios.surroundings import NAMESPACE, home
 from tests.scenarios.world import World
 
 Manifest = dict[str, Any]
@@ -114,16 +115,32 @@ def _lists(found: Rollout, expect: Expect) -> list[Looked]:
 
 
 def _conditions(found: Rollout, expect: Expect) -> list[Looked]:
-    known = {str(c.type): c for c in found.status.conditions}
+    known = {str(c.type): (f"{c.status}/{c.reason}", c.message) for c in found.status.conditions}
+    return [
+        look
+        for kind, wanted in expect.conditions.items()
+        for look in _condition(kind, known.get(kind, ("absent", "")), wanted)
+    ]
+
+
+def _condition(what: str, seen: tuple[str, str], wanted: Condition | str) -> list[Looked]:
+    shown, message = seen
+    rule = wanted if isinstance(wanted, Condition) else None
+    missing = [word for word in (rule.says if rule else ()) if word not in message]
+    return [
+        _differs(f"condition {what}", shown, rule.shows if rule else wanted),
+        (f"message of {what}", f"{message!r} without {missing}" if missing else None),
+    ]
+
+
+async def _templates(world: World, found: Rollout, wanted: Mapping[str, Condition | str]) -> list[Looked]:
     looked: list[Looked] = []
-    for kind, wanted in expect.conditions.items():
-        condition = known.get(kind)
-        shown = f"{condition.status}/{condition.reason}" if condition else "absent"
-        rule = wanted if isinstance(wanted, Condition) else None
-        looked.append(_differs(f"condition {kind}", shown, rule.shows if rule else wanted))
-        message = condition.message if condition else ""
-        missing = [word for word in (rule.says if rule else ()) if word not in message]
-        looked.append((f"message of {kind}", f"{message!r} without {missing}" if missing else None))
+    for name, rule in wanted.items():
+        manifest = await world.objects.get("MetricTemplate", "", name)
+        told = mappings(mapping((manifest or {}).get("status")).get("conditions"))
+        ready = next((c for c in told if c["type"] == "Ready"), None)
+        seen = (f"{ready['status']}/{ready['reason']}", str(ready["message"])) if ready else ("absent", "")
+        looked += _condition(f"Ready of MetricTemplate {name}", seen, rule)
     return looked
 
 
@@ -217,7 +234,7 @@ async def _objects(world: World, found: Rollout, wanted: Mapping[str, int]) -> l
 async def _untouched(world: World, counted: Counted) -> list[Looked]:
     looked: list[Looked] = []
     for (kind, name), theirs in counted.theirs.items():
-        stored = await world.objects.get(kind, NAMESPACE, name)
+        stored = await world.objects.get(kind, home(kind), name)
         looked.append(_differs(f"what Git owns of {kind} {name}", stored and owned(stored), theirs))
     return looked
 
@@ -236,6 +253,7 @@ LOOKS: dict[str, Callable[[World, Rollout, Any], Awaitable[list[Looked]]]] = {
     "events": _events,
     "replicas": _replicas,
     "images": _images,
+    "templates": _templates,
     "objects": _objects,
 }
 

@@ -92,7 +92,7 @@ class Tapped:
         manifest = json.loads(json.dumps(manifest))  # what goes over the wire are plain words
         kind, meta = manifest["kind"], manifest["metadata"]
         self._faults.before(Write(verb, kind, meta["name"]))
-        before = await self._objects.get(kind, meta["namespace"], meta["name"])
+        before = await self._objects.get(kind, meta.get("namespace", ""), meta["name"])
         stored = await perform(manifest)
         await check_write(self._objects, verb, before, stored)
         self._faults.after()

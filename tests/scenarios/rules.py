@@ -38,7 +38,7 @@ async def check_write(objects: Objects, verb: str, before: Manifest | None, stor
             with contextlib.suppress(ValidationError):  # of a newer version, or edited by hand
                 remembered = await _last_attempt(objects, stored)
                 check_status(Rollout.read(before), Rollout.read(stored), remembered)
-        case "AgentVersion":
+        case "AgentVersion" | "MetricTemplate":
             assert verb == "replace_status", "a user's spec and metadata are theirs"
             assert before is not None
             _check_unchanged_but_status(before, stored)

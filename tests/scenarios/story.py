@@ -53,6 +53,8 @@ class Expect(Strict):
     """The same as intended by the status: stable, candidate, shadow."""
     conditions: dict[str, Condition | str] = Field(default_factory=dict)
     """By type: `True/Reason`, `absent`, or with words of the message."""
+    templates: dict[str, Condition | str] = Field(default_factory=dict)
+    """Ready of MetricTemplates, by name."""
     ledger: dict[int, tuple[str, ...]] = Field(default_factory=dict)
     """Moves by attempt, `Stage: Cause` or the cause alone; `...` first: others went before."""
     outcomes: dict[int, str] = Field(default_factory=dict)

@@ -36,6 +36,11 @@ GATEWAY: Manifest = {
 }
 
 
+def home(kind: str) -> str:
+    """The namespace that a user's objects of a kind are in; none where the kind has none."""
+    return "" if kind == "MetricTemplate" else NAMESPACE
+
+
 @dataclass
 class Behaviour:
     """How an agent version does: probability of success, of a violation, of a critical violation."""
@@ -110,7 +115,7 @@ class Surroundings:
 
     async def delete(self, kind: str, name: str, *, orphan: bool = False) -> None:
         """kubectl delete: what it owns goes with it, or (`orphan`) is let go."""
-        manifest = await self.objects.get(kind, NAMESPACE, name)
+        manifest = await self.objects.get(kind, home(kind), name)
         assert manifest is not None, f"{kind} {name} does not exist"
         uid = manifest["metadata"]["uid"]
         for owned in [m for m in self.objects._objects.values() if _owned_by(m, uid)]:
@@ -118,7 +123,7 @@ class Surroundings:
             if orphan:
                 freed = {key: value for key, value in meta.items() if key != "ownerReferences"}
                 await self.objects.replace({**owned, "metadata": freed})
-        await self.objects.delete(kind, NAMESPACE, name, uid)
+        await self.objects.delete(kind, home(kind), name, uid)
         for owned in [m for m in self.objects._objects.values() if _owned_by(m, uid)]:
             meta = owned["metadata"]
             await self.objects.delete(owned["kind"], NAMESPACE, meta["name"], meta["uid"])

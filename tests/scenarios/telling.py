@@ -36,7 +36,7 @@ from tests.scenarios.story import (
     Target,
     Until,
 )
-from tests.scenarios.surroundings import GATEWAY_CLASS, NAMESPACE
+from tests.scenarios.surroundings import GATEWAY_CLASS, NAMESPACE, home
 from tests.scenarios.world import World
 
 NAMED: dict[str, Manifest] = {
@@ -139,8 +139,8 @@ class Teller:
             await self._remember(manifest["kind"], meta["name"])
 
     async def _remember(self, kind: str, name: str) -> None:
-        stored = await self.world.objects.get(kind, NAMESPACE, name)
-        if stored is not None and kind in ("AgentVersion", "Deployment", "Rollout"):
+        stored = await self.world.objects.get(kind, home(kind), name)
+        if stored is not None and kind in ("AgentVersion", "Deployment", "MetricTemplate", "Rollout"):
             self.counted.theirs[kind, name] = owned(stored)
 
     def _manifest(self, item: str | Manifest) -> Manifest:
@@ -148,7 +148,8 @@ class Teller:
             return self._manifest({"like": "version", "name": item})
         if "kind" in item:
             found = dict(resolved(item))
-            found["metadata"] = {"namespace": NAMESPACE} | found["metadata"]
+            space = home(found["kind"])
+            found["metadata"] = ({"namespace": space} if space else {}) | found["metadata"]
             return found
         changes = {key: value for key, value in item.items() if key not in ("like", "name")}
         base = self._ours(item["like"], item.get("name", "triage"))
@@ -185,7 +186,7 @@ class Teller:
 
     async def _patch(self, patch: Patch) -> None:
         name = await self._name(patch)
-        manifest = await self.world.objects.get(patch.kind, NAMESPACE, name)
+        manifest = await self.world.objects.get(patch.kind, home(patch.kind), name)
         assert manifest is not None, f"{patch.kind} {name} does not exist"
         changed = merged(manifest, patch.merge)
         for operation in patch.json_:
@@ -209,7 +210,7 @@ class Teller:
 
     async def _recreate(self, target: Target) -> None:
         name = await self._name(target)
-        manifest = await self.world.objects.get(target.kind, NAMESPACE, name)
+        manifest = await self.world.objects.get(target.kind, home(target.kind), name)
         assert manifest is not None, f"{target.kind} {name} does not exist"
         await self.world.delete(target.kind, name)
         await self._apply(({**manifest, "metadata": {"name": name, **owned(manifest)["metadata"]}},))

@@ -94,10 +94,10 @@ class World(Surroundings):
             if not process.synced:
                 await operator.list_all()
                 operator.synced = process.synced = True
-            for kind in ("AgentVersion", "Rollout"):
+            for kind in ("AgentVersion", "MetricTemplate", "Rollout"):
                 for manifest in operator.cache.all(kind):
                     meta = manifest["metadata"]
-                    await self._pass(operator, (kind, meta["namespace"], meta["name"]))
+                    await self._pass(operator, (kind, meta.get("namespace", ""), meta["name"]))
         except Crash:
             self.start_operator()
         process.catch_up()

@@ -49,6 +49,7 @@ class Resource:
 RESOURCES = {
     "Rollout": Resource("interlock.dev/v1alpha1", "rollouts"),
     "AgentVersion": Resource("interlock.dev/v1alpha1", "agentversions"),
+    "MetricTemplate": Resource("interlock.dev/v1alpha1", "metrictemplates"),
     "Release": Resource("interlock.dev/v1alpha1", "releases"),
     "ConfigMap": Resource("v1", "configmaps"),
     "Service": Resource("v1", "services"),
@@ -153,7 +154,7 @@ class KubernetesObjects:
         meta = manifest["metadata"]
         if not meta.get("resourceVersion"):
             raise ValueError("a replace without metadata.resourceVersion would overwrite blindly")
-        path = RESOURCES[manifest["kind"]].path(meta["namespace"], meta["name"], sub)
+        path = RESOURCES[manifest["kind"]].path(meta.get("namespace", ""), meta["name"], sub)
         verb = "update_status" if sub else "update"
         params = {"fieldManager": FIELD_MANAGER}
         try:

@@ -17,7 +17,7 @@ from interlock.ports import Samples, Selection
 Manifest = dict[str, Any]
 Listener = Callable[[str, Manifest], None]
 
-WITH_STATUS = frozenset({"Rollout", "AgentVersion", "Deployment", "HTTPRoute"})
+WITH_STATUS = frozenset({"Rollout", "AgentVersion", "MetricTemplate", "Deployment", "HTTPRoute"})
 """Kinds whose status is a subresource: a replace of one half leaves the other alone."""
 
 

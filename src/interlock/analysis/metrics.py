@@ -1,12 +1,13 @@
 """What a gate can measure: a share, a tail, a mean or events, made of counters. Plain data.
 
-Which of them there are is said in `presets`, and by templates.
+Which of them there are is said in `presets`, and by templates. What is only said to people makes no
+difference between two of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Self
 
@@ -70,9 +71,9 @@ class Proportion:
     part: Counter
     total: Counter
     higher_is_better: bool
-    harm: str
+    harm: str = field(compare=False, repr=False)
     verified: bool = False
-    whole: str = "tasks"
+    whole: str = field(default="tasks", compare=False, repr=False)
 
     @property
     def kind(self) -> Kind:
@@ -139,7 +140,7 @@ class Beyond:
     name: str
     part: Buckets
     total: Buckets
-    harm: str
+    harm: str = field(compare=False, repr=False)
 
     higher_is_better: ClassVar[bool] = False
     verified: ClassVar[bool] = False
@@ -168,7 +169,7 @@ class Histogram:
 
     name: str
     buckets: Counter
-    harm: str
+    harm: str = field(compare=False, repr=False)
 
     @property
     def kind(self) -> Kind:
@@ -198,7 +199,7 @@ class EventCount:
 
     name: str
     counter: Counter
-    noun: str
+    noun: str = field(compare=False, repr=False)
     ran: Counter
 
     @property
@@ -225,8 +226,8 @@ class Average:
     name: str
     sum: Counter
     count: Counter
-    harm: str
-    unit: str
+    harm: str = field(compare=False, repr=False)
+    unit: str = field(compare=False, repr=False)
     scale: float = 1.0
     verified: bool = False
 

@@ -14,12 +14,14 @@ from pydantic import ValidationError
 from interlock.errors import SpecError
 from interlock.model.agentversion import AgentVersion, AgentVersionSpec
 from interlock.model.base import API_VERSION, ApiModel, problems
+from interlock.model.metrictemplate import MetricTemplate, MetricTemplateSpec
 from interlock.model.rollout import Rollout, RolloutSpec
 
 Manifest = dict[str, Any]
 MODELS: dict[str, tuple[type[ApiModel], type[ApiModel]]] = {
     "Rollout": (Rollout, RolloutSpec),
     "AgentVersion": (AgentVersion, AgentVersionSpec),
+    "MetricTemplate": (MetricTemplate, MetricTemplateSpec),
 }
 """Kinds whose content is judged, with their specs; others are passed on as they are."""
 NAMESPACE = "default"

@@ -228,9 +228,31 @@ def _steering(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
         if next_one is not None:
             text = f"{next_one}; it starts when the soak is over"
             said[ConditionType.NEXT_QUEUED] = (TRUE, Reason.SOAK_GOES_FIRST, text)
+    if attempt is not None and attempt.stage in waits.WALKING and (newer := _newer_rules(seen, attempt)):
+        said[ConditionType.GATES_CHANGED] = (TRUE, Reason.RULES_ARE_NEWER, newer)
     if (stable := seen.rollout.status.stable) is not None:
         said[ConditionType.ROLLBACK_READY] = _way_back(seen, stable, attempt)
     return said
+
+
+def _newer_rules(seen: Observation, attempt: Attempt) -> str:
+    """Gates that began afresh since the attempt walks; empty when none did."""
+    since = {start.name: start.since for start in attempt.gate_starts}
+    newer = [
+        (f"spec.analysis.gates[{index}] ({gate.name})", gate.metric or "", since[gate.name])
+        for index, gate in enumerate(seen.rollout.spec.analysis.gates)
+        if since.get(gate.name, attempt.walk_started_time) > attempt.walk_started_time
+    ]
+    if not newer:
+        return ""
+    fields = ", ".join(f"{field} at {at:%H:%M:%S} UTC" for field, _, at in newer)
+    templates = sorted({metric for _, metric, _ in newer} & seen.known.keys())
+    where = f" or MetricTemplate {', '.join(templates)}" if templates else ""
+    return (
+        f"changed in mid-rollout, here{where}: {fields}; what was gathered before does not count, and the "
+        "step ends only when its minTasks have been judged anew; to walk all steps by the new rules, set "
+        "spec.versionRef back and again"
+    )
 
 
 def _way_back(seen: Observation, stable: VersionIdentity, attempt: Attempt | None) -> Said:

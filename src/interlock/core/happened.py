@@ -153,7 +153,8 @@ def gates_edited(seen: Observation, attempt: Attempt, now: datetime) -> str | No
     if seen.problem or not waits.is_recorded(seen, attempt):
         return None
     old = {start.name: start.hash for start in attempt.gate_starts}
-    new = {start.name: start.hash for start in plans.gate_starts(seen.rollout, attempt.gate_starts, now)}
+    starts = plans.gate_starts(seen.rollout, attempt.gate_starts, now, seen.known)
+    new = {start.name: start.hash for start in starts}
     if old == new:
         return None
     fresh = [name for name, hash_ in new.items() if old.get(name) != hash_]

@@ -72,7 +72,7 @@ def _moved(seen: Observation, move: Transition, now: datetime) -> Attempt:
         "message": previous.message if stopped else move.message[:512],
     }
     if move.cause is Cause.GATES_CHANGED:
-        said["gate_starts"] = plans.gate_starts(seen.rollout, previous.gate_starts, now)
+        said["gate_starts"] = plans.gate_starts(seen.rollout, previous.gate_starts, now, seen.known)
     if not move.in_place:
         said |= _placed(seen, previous, move, now)
     return previous.model_copy(update=said)
@@ -92,7 +92,7 @@ def _begun(seen: Observation, move: Transition, now: datetime) -> Attempt:
         reason=move.cause,
         message=move.message[:512],
         strategy_hash=steps_hash(seen.rollout.spec),
-        gate_starts=plans.gate_starts(seen.rollout, (), now),
+        gate_starts=plans.gate_starts(seen.rollout, (), now, seen.known),
         start_replicas=seen.rollout.spec.replicas if status.stable else None,
         fast_path=True if move.cause is Cause.FAST_PATH_STARTED else None,
     )
@@ -120,7 +120,7 @@ def _placed(seen: Observation, previous: Attempt, move: Transition, now: datetim
         "strategy_hash": steps_hash(seen.rollout.spec),
         "walk_started_time": now,
         "step_times": (),
-        "gate_starts": plans.gate_starts(seen.rollout, (), now),
+        "gate_starts": plans.gate_starts(seen.rollout, (), now, seen.known),
     }
 
 

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from interlock.analysis.gates import EvidenceReport
+from interlock.core.metrictemplates import Known
 from interlock.model.release import VersionIdentity
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import Quarantined
@@ -154,5 +155,7 @@ class Observation:
     """Open conversations by draining workload; None when not known."""
     gates_due: bool = True
     """Enough time has passed to write gates whose verdict has not changed."""
+    known: Known = field(default_factory=dict)
+    """What MetricTemplates say about the metrics that its gates name."""
     problem: str = ""
     """The spec names something this version cannot follow (an unknown metric); empty when it can."""

@@ -9,7 +9,6 @@ from datetime import datetime
 
 import rfc8785
 
-from interlock.analysis import presets
 from interlock.analysis.plan import (
     Advance,
     Alert,
@@ -27,16 +26,19 @@ from interlock.analysis.plan import (
     Tail,
     Test,
 )
+from interlock.core.metrictemplates import Known, metric_named, rules_of
 from interlock.core.observation import Timing
 from interlock.model.gate import Gate as GateSpec
 from interlock.model.rollout import Rollout, Step
 from interlock.model.rolloutstatus import Attempt, GateStart
 
+NO_TEMPLATES: Known = {}
 
-def plan_gate(spec: GateSpec, since: float = -math.inf) -> Gate:
+
+def plan_gate(spec: GateSpec, since: float = -math.inf, known: Known = NO_TEMPLATES) -> Gate:
     """A gate of the API as the analysis judges it. Raises ValueError when metric and test do not fit."""
     test = _test(spec)
-    metric = presets.metric(spec.metric or "") if spec.alert is None else None
+    metric = metric_named(spec.metric or "", known) if spec.alert is None else None
     safety = isinstance(test, Events | Alert) or "violation" in (spec.metric or "")
     return Gate(
         spec.name,
@@ -72,11 +74,11 @@ def _test(spec: GateSpec) -> Test:
     return Events(spec.events.max if spec.events else 0)
 
 
-def plan_problem(rollout: Rollout) -> str:
+def plan_problem(rollout: Rollout, known: Known = NO_TEMPLATES) -> str:
     """Why the gates cannot be followed, naming the field; empty when they can."""
     for index, gate in enumerate(rollout.spec.analysis.gates):
         try:
-            problem = _during_problem(plan_gate(gate), rollout.spec.strategy.steps)
+            problem = _during_problem(plan_gate(gate, known=known), rollout.spec.strategy.steps)
         except (ValueError, KeyError) as error:
             problem = str(error).strip("'")
         if problem:
@@ -123,13 +125,14 @@ def _heeds_the_start(rollout: Rollout, gate: GateSpec) -> bool:
 
 
 # ------------------------------------------------------------------ edited gates
-def gate_hash(rollout: Rollout, gate: GateSpec) -> str:
-    """Names the rules under which a gate gathers evidence; 16 hex.
+def gate_hash(rollout: Rollout, gate: GateSpec, known: Known = NO_TEMPLATES) -> str:
+    """Names the rules under which a gate gathers evidence, those of a metric's template among them; 16 hex.
 
     Without defaults, as `strategy_hash`: a newer operator with a further field must not start it afresh.
     """
     analysis = rollout.spec.analysis
-    rules = {
+    defined = rules_of(gate.metric or "", known)
+    rules = ({"metric": defined} if defined else {}) | {
         "gate": gate.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True),
         "falseRevertPercent": analysis.false_revert_percent,
         "warmupSeconds": analysis.warmup_seconds,
@@ -137,21 +140,23 @@ def gate_hash(rollout: Rollout, gate: GateSpec) -> str:
     return hashlib.sha256(rfc8785.dumps(rules)).hexdigest()[:16]
 
 
-def gate_starts(rollout: Rollout, previous: tuple[GateStart, ...], now: datetime) -> tuple[GateStart, ...]:
+def gate_starts(
+    rollout: Rollout, previous: tuple[GateStart, ...], now: datetime, known: Known = NO_TEMPLATES
+) -> tuple[GateStart, ...]:
     """Since when each gate of the spec has its rules: as before where they are the same, else since `now`."""
-    known = {(start.name, start.hash): start for start in previous}
+    before = {(start.name, start.hash): start for start in previous}
     found = []
     for gate in rollout.spec.analysis.gates:
-        rules = gate_hash(rollout, gate)
-        found.append(known.get((gate.name, rules)) or GateStart(name=gate.name, hash=rules, since=now))
+        rules = gate_hash(rollout, gate, known)
+        found.append(before.get((gate.name, rules)) or GateStart(name=gate.name, hash=rules, since=now))
     return tuple(found)
 
 
-def _since(rollout: Rollout, attempt: Attempt | None, gate: GateSpec) -> float:
+def _since(rollout: Rollout, attempt: Attempt | None, gate: GateSpec, known: Known) -> float:
     """When the gate's evidence begins; never while its edit is not yet part of the attempt's record."""
     if attempt is None or not attempt.gate_starts:
         return -math.inf
-    rules = gate_hash(rollout, gate)
+    rules = gate_hash(rollout, gate, known)
     return next(
         (s.since.timestamp() for s in attempt.gate_starts if (s.name, s.hash) == (gate.name, rules)),
         math.inf,
@@ -159,7 +164,7 @@ def _since(rollout: Rollout, attempt: Attempt | None, gate: GateSpec) -> float:
 
 
 # ------------------------------------------------------------------ the plan
-def plan_of(rollout: Rollout, timing: Timing) -> Plan | None:
+def plan_of(rollout: Rollout, timing: Timing, known: Known = NO_TEMPLATES) -> Plan | None:
     """What the running attempt is judged by; None when there is nothing to judge."""
     status = rollout.status
     if status.stable is None or status.candidate is None:
@@ -177,7 +182,8 @@ def plan_of(rollout: Rollout, timing: Timing) -> Plan | None:
     warmup = rollout.spec.analysis.warmup_seconds
     return Plan(
         gates=tuple(
-            plan_gate(gate, _since(rollout, status.attempt, gate)) for gate in rollout.spec.analysis.gates
+            plan_gate(gate, _since(rollout, status.attempt, gate, known), known)
+            for gate in rollout.spec.analysis.gates
         ),
         alpha=rollout.spec.analysis.alpha,
         steps=steps,

@@ -18,6 +18,7 @@ from typing import Any
 import rfc8785
 from pydantic import ValidationError
 
+from interlock.core.readiness import readiness
 from interlock.errors import DependencyError, SpecError
 from interlock.model.agentversion import (
     AgentVersion,
@@ -28,8 +29,7 @@ from interlock.model.agentversion import (
     Tool,
 )
 from interlock.model.base import ApiModel, first_problem, quoted
-from interlock.model.conditions import Condition, ConditionStatus
-from interlock.reasons import ConditionType, VersionReason
+from interlock.reasons import VersionReason
 
 MAX_SPEC_BYTES = 64 * 1024
 MAX_DOCUMENT_BYTES = 900 * 1024
@@ -37,7 +37,6 @@ MAX_DOCUMENT_BYTES = 900 * 1024
 MAX_DEPTH = 64
 MAX_INTEGER = 2**53 - 1
 """RFC 8785 writes numbers as IEEE 754 doubles: a larger integer would be rounded by whoever reads it."""
-MAX_MESSAGE = 1024
 BYTES_PER_TOKEN = 4
 DIGESTED = (
     "prompts",
@@ -120,20 +119,12 @@ def version_status(
     before = previous or AgentVersionStatus()
     reason, message = _verdict(outcome)
     known = outcome if isinstance(outcome, Assessment) else None
-    ready = Condition(
-        type=ConditionType.READY.value,
-        status=ConditionStatus.TRUE if known else ConditionStatus.FALSE,
-        reason=reason.value,
-        message=message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…",
-        last_transition_time=now,
-        observed_generation=version.metadata.generation,
-    )
-    stalled = ready.model_copy(update={"type": ConditionType.STALLED.value, "status": ConditionStatus.TRUE})
+    generation = version.metadata.generation
     return AgentVersionStatus(
-        observed_generation=version.metadata.generation,
+        observed_generation=generation,
         content_digest=known.digest if known else before.content_digest,
         estimated_prompt_tokens=known.estimated_prompt_tokens if known else before.estimated_prompt_tokens,
-        conditions=tuple(_lasting(c, before) for c in ([ready] if known else [ready, stalled])),
+        conditions=readiness((known is not None, reason, message), generation, before.conditions, now),
     )
 
 
@@ -148,14 +139,6 @@ def _verdict(outcome: Assessment | SpecError | DependencyError) -> tuple[Version
             return VersionReason.INVALID_SPEC, str(outcome)
         case DependencyError():
             return VersionReason.DEPENDENCY_NOT_READY, str(outcome)
-
-
-def _lasting(condition: Condition, before: AgentVersionStatus) -> Condition:
-    """The condition with the time at which its status last moved."""
-    for old in before.conditions:
-        if (old.type, old.status) == (condition.type, condition.status):
-            return condition.model_copy(update={"last_transition_time": old.last_transition_time})
-    return condition
 
 
 # ------------------------------------------------------------------ spec

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 from interlock.model.agentversion import AgentVersion
 from interlock.model.base import DNS_LABEL, FREE, GROUP, MUST, VERSION, ApiModel, JsonSchema
+from interlock.model.metrictemplate import MetricTemplate
 from interlock.model.release import Release
 from interlock.model.rollout import Rollout
 
@@ -66,6 +68,7 @@ class Kind:
     label_name: bool = True
     """The name becomes part of a Service's name, so it must be a DNS label that begins with a letter."""
     scale: bool = False
+    scope: Literal["Namespaced", "Cluster"] = "Namespaced"
 
     @property
     def name(self) -> str:
@@ -97,6 +100,18 @@ KINDS = (
             Column("MESSAGE", _ready("message"), priority=1),
         ),
         max_name=63,
+    ),
+    Kind(
+        MetricTemplate,
+        "metrictemplates",
+        (
+            Column("READY", _ready("status")),
+            Column("OVERRIDES", ".spec.overrides"),
+            _AGE,
+            Column("MESSAGE", _ready("message"), priority=1),
+        ),
+        max_name=63,
+        scope="Cluster",
     ),
     Kind(
         Release,
@@ -275,7 +290,7 @@ def definition(kind: Kind) -> JsonSchema:
                 "singular": singular,
                 "categories": ["interlock"],
             },
-            "scope": "Namespaced",
+            "scope": kind.scope,
             "versions": [version],
         },
     }

@@ -23,6 +23,7 @@ from interlock.operator import feed, probes, routing
 from interlock.operator.cache import Cache, Key, Manifest, key_of
 from interlock.operator.checkpoints import Checkpoints
 from interlock.operator.evidence import Evidence, is_worth_reading, keep_reading
+from interlock.operator.metrictemplates import MetricTemplates
 from interlock.operator.neighbours import Neighbours
 from interlock.operator.observe import Observer
 from interlock.operator.queue import Queue
@@ -58,13 +59,21 @@ class Operator:
         self.telemetry = telemetry
         self.cache = Cache()
         self.queue: Queue[Key] = Queue(time.monotonic)
-        self.evidence = Evidence(metrics, settings.timing, lambda: now().timestamp(), Checkpoints(objects))
+        self.templates = MetricTemplates(objects, self.cache)
+        self.evidence = Evidence(
+            metrics,
+            settings.timing,
+            lambda: now().timestamp(),
+            Checkpoints(objects),
+            self.templates.known,
+        )
         self.neighbours = Neighbours(self.cache, self.queue.add)
         self.observer = Observer(
             objects,
             self.cache,
             self.neighbours,
             self.evidence,
+            self.templates,
             timing=settings.timing,
             gates_refresh=settings.gates_refresh,
         )
@@ -96,6 +105,8 @@ class Operator:
             self.telemetry.forget(namespace, name)
         elif kind == "AgentVersion":
             self.observer.forget_version(namespace, name)
+        elif kind == "MetricTemplate":
+            self.templates.forget(name)
 
     async def list_all(self) -> None:
         """Compare the cache with the API server, kind by kind; what the watch missed is counted."""

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from interlock.analysis.gates import AttemptEvidence, EvidenceReport, Plan
 from interlock.analysis.lift import families_of
+from interlock.core.metrictemplates import Known
 from interlock.core.observation import Timing, Unreadable
 from interlock.core.parts import mapping, mappings
-from interlock.core.plans import plan_of, plan_problem, step_times
+from interlock.core.plans import NO_TEMPLATES, plan_of, plan_problem, step_times
 from interlock.errors import InterlockError
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
@@ -40,8 +41,9 @@ LOAD_TRIES = 5
 """Looks that wait for a checkpoint that cannot be read, before the evidence is replayed without it."""
 CONVERSATIONS = "ai_agent_conversations_active"
 
-Rules = tuple[int, tuple[GateStart, ...]]
-"""Generation of the spec and starts of its gates: where both are the same, so is the plan."""
+Rules = tuple[int, tuple[GateStart, ...], Known]
+"""Generation of the spec, starts of its gates and what templates define: where all are the same, so is the
+plan."""
 
 
 @dataclass(slots=True)
@@ -59,10 +61,6 @@ class _Watched:
     saved_seq: int = 0
 
 
-def _rules(rollout: Rollout, attempt: Attempt) -> Rules:
-    return rollout.metadata.generation, attempt.gate_starts
-
-
 class Evidence:
     """Keeps the evidence of active attempts; everything in it can be built again from Prometheus.
 
@@ -75,11 +73,13 @@ class Evidence:
         timing: Timing,
         now: Callable[[], float],
         checkpoints: Checkpoints | None = None,
+        known: Callable[[Rollout], Known] = lambda rollout: NO_TEMPLATES,
     ) -> None:
         self._metrics = metrics
         self._timing = timing
         self._now = now
         self._checkpoints = checkpoints
+        self._known = known
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._conversations: dict[tuple[str, str], dict[str, float | None]] = {}
         self._alarms = Alarms(metrics)
@@ -95,7 +95,7 @@ class Evidence:
         watched = self._watched.get(_place(rollout))
         if attempt is None or watched is None or watched.walk != walk_of(rollout, attempt):
             return None
-        if watched.rules != _rules(rollout, attempt) and self._plan(rollout) not in (watched.plan, None):
+        if watched.rules != self._rules(rollout, attempt) and self._plan(rollout) not in (watched.plan, None):
             return None
         return watched.report
 
@@ -193,7 +193,7 @@ class Evidence:
     # ------------------------------------------------------------------ whose evidence
     async def _watching(self, rollout: Rollout, attempt: Attempt) -> _Watched | None:
         """The attempt's evidence by its present rules; taken up or begun when it is another attempt."""
-        walk, rules = walk_of(rollout, attempt), _rules(rollout, attempt)
+        walk, rules = walk_of(rollout, attempt), self._rules(rollout, attempt)
         watched = self._watched.get(_place(rollout))
         if watched is not None and watched.walk == walk:
             if watched.rules != rules:
@@ -224,7 +224,7 @@ class Evidence:
     def _edit(self, rollout: Rollout, attempt: Attempt, watched: _Watched) -> None:
         """The spec was edited. Gates that are as they were go on; others begin afresh, within the attempt."""
         plan = self._plan(rollout)
-        watched.rules = _rules(rollout, attempt)
+        watched.rules = self._rules(rollout, attempt)
         if plan is None or plan == watched.plan:
             return  # the edit was about something else, or cannot be followed
         edited = self._taken_up(rollout, attempt, plan, watched.evidence.state())
@@ -245,15 +245,19 @@ class Evidence:
                 )
         return _Watched(
             walk_of(rollout, attempt),
-            _rules(rollout, attempt),
+            self._rules(rollout, attempt),
             plan,
             evidence,
             families_of(plan, derive_warmup=plan.warmup is None),
             evidence.now if evidence.now > since else since - self._baseline,
         )
 
+    def _rules(self, rollout: Rollout, attempt: Attempt) -> Rules:
+        return rollout.metadata.generation, attempt.gate_starts, self._known(rollout)
+
     def _plan(self, rollout: Rollout) -> Plan | None:
-        return None if plan_problem(rollout) else plan_of(rollout, self._timing)
+        known = self._known(rollout)
+        return None if plan_problem(rollout, known) else plan_of(rollout, self._timing, known)
 
     async def _read_conversations(self, rollout: Rollout, at: float) -> None:
         selection = Selection(

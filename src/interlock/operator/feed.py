@@ -28,6 +28,7 @@ WATCHED: dict[str, tuple[str, str, str]] = {
     "HTTPRoute": ("gateway.networking.k8s.io", "v1", "httproutes"),
     "Gateway": ("gateway.networking.k8s.io", "v1", "gateways"),
     "GatewayClass": ("gateway.networking.k8s.io", "v1", "gatewayclasses"),
+    "MetricTemplate": ("interlock.dev", "v1alpha1", "metrictemplates"),
     "Rollout": ("interlock.dev", "v1alpha1", "rollouts"),
 }
 """In the order in which they are listed: Rollouts last, so that none is woken for each thing around it."""

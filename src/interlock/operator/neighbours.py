@@ -100,6 +100,8 @@ class Neighbours:
                 if _differs(_terms, old, new):
                     concerned = self._rollouts.find(("claim", *claim) for claim in touched)
                 concerned.discard(("Rollout", namespace, name))
+            case "MetricTemplate" if _differs(lambda template: template.get("spec"), old, new):
+                concerned = self._rollouts.find([("metric", name)])
             case "Service":
                 self._services.change(old, new)
                 if _differs(selector_of, old, new) and not _of_a_rollout(new or old):
@@ -153,6 +155,9 @@ def _named_by_rollout(rollout: Manifest) -> Iterator[Hashable]:
     namespace, spec = rollout["metadata"]["namespace"], rollout["spec"]
     yield "namespace", namespace
     yield "agent", namespace, spec["agent"]
+    for gate in (spec.get("analysis") or {}).get("gates") or ():
+        if "metric" in gate:
+            yield "metric", gate["metric"]
     settings = spec["traffic"]["gatewayAPI"]
     for parent in settings["parentRefs"]:
         yield "gateway", parent.get("namespace") or namespace, parent["name"]

@@ -37,6 +37,7 @@ from interlock.model.release import Stage, VersionIdentity
 from interlock.model.rollout import Rollout
 from interlock.operator.cache import SERVICE, Cache
 from interlock.operator.evidence import Evidence
+from interlock.operator.metrictemplates import MetricTemplates
 from interlock.operator.neighbours import Neighbours
 from interlock.ports import Objects
 from interlock.reasons import Reason
@@ -70,6 +71,7 @@ class Observer:
         cache: Cache,
         neighbours: Neighbours,
         evidence: Evidence,
+        templates: MetricTemplates,
         *,
         timing: Timing,
         gates_refresh: float,
@@ -78,6 +80,7 @@ class Observer:
         self._cache = cache
         self._neighbours = neighbours
         self._evidence = evidence
+        self.templates = templates
         self._timing = timing
         self._gates_refresh = timedelta(seconds=gates_refresh)
         self._gates_written: dict[str, datetime] = {}
@@ -95,6 +98,7 @@ class Observer:
         remembered = self._memory(rollout, route)
         memory = remembered.memory
         works = self._workloads(rollout, _known(rollout, memory))
+        known = await self.templates.confirmed(rollout)
         baseline: Target | Unusable | None = None
         if memory is not None and memory.stable is not None and is_blank(status):
             baseline = await self.version(meta.namespace, memory.stable.version)
@@ -116,7 +120,8 @@ class Observer:
             evidence=self._evidence.report(rollout),
             conversations=self._evidence.conversations(rollout),
             gates_due=self._gates_due(meta.uid, now),
-            problem=plan_problem(rollout),
+            known=known,
+            problem=plan_problem(rollout, known),
         )
         return replace(seen, obstacles=await self._obstacles(seen))
 

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from pydantic import ValidationError
 
-from interlock.core import ledger, status, versions
+from interlock.core import ledger, metrictemplates, status, versions
 from interlock.core.decide import Decision, decide
 from interlock.core.effects import (
     ApplyChild,
@@ -25,6 +25,7 @@ from interlock.core.observation import Observation
 from interlock.errors import Conflict, DependencyError, InterlockError, SpecError, TransientError
 from interlock.model.agentversion import AgentVersion
 from interlock.model.base import first_problem
+from interlock.model.metrictemplate import MetricTemplate
 from interlock.model.release import Release
 from interlock.model.rollout import Rollout
 from interlock.operator.cache import Cache
@@ -72,6 +73,9 @@ class Reconciler:
             return None
         if kind == "AgentVersion":
             return await self._agent_version(manifest)
+        if kind == MetricTemplate.KIND:
+            await self._metric_template(manifest)
+            return None
         return await self._rollout(manifest)
 
     # -------------------------------------------------------------- Rollout
@@ -126,7 +130,8 @@ class Reconciler:
     async def _write_status(self, manifest: Manifest, wanted: Manifest) -> None:
         if manifest.get("status") == wanted:
             return
-        meta = {key: manifest["metadata"][key] for key in ("name", "namespace", "resourceVersion")}
+        named = ("name", "namespace", "resourceVersion")
+        meta = {key: manifest["metadata"][key] for key in named if key in manifest["metadata"]}
         written = await self._objects.replace_status(
             {
                 "apiVersion": manifest["apiVersion"],
@@ -212,6 +217,18 @@ class Reconciler:
         status_now = versions.version_status(version, outcome, version.status, self._now())
         await self._write_status(manifest, status_now.to_wire())
         return wake
+
+    # -------------------------------------------------------------- MetricTemplate
+    async def _metric_template(self, manifest: Manifest) -> None:
+        try:
+            template = MetricTemplate.read(manifest)
+        except ValidationError as error:
+            wire = status.unreadable(manifest, first_problem(error), self._now())
+            await self._write_status(manifest, wire)
+            return
+        outcome = self._observer.templates.read(manifest)
+        wanted = metrictemplates.template_status(template, outcome, self._now())
+        await self._write_status(manifest, wanted.to_wire())
 
 
 async def _within(seconds: float, write: Awaitable[None]) -> None:

@@ -10,7 +10,7 @@ from interlock.operator.cache import Cache, Key, Manifest
 
 
 def concerned(cache: Cache, manifest: Manifest) -> Iterator[Key]:
-    """Keys of Rollouts (and of the AgentVersion itself) whose decision may depend on the object."""
+    """Keys of Rollouts whose decision may depend on the object, and its own where we write its status."""
     meta = manifest["metadata"]
     namespace = meta.get("namespace", "")
     match manifest["kind"]:
@@ -19,6 +19,8 @@ def concerned(cache: Cache, manifest: Manifest) -> Iterator[Key]:
         case "AgentVersion":
             yield ("AgentVersion", namespace, meta["name"])
             yield from _naming_version(cache, namespace, meta["name"])
+        case "MetricTemplate":
+            yield ("MetricTemplate", "", meta["name"])
         case "HTTPRoute":
             yield ("Rollout", namespace, meta["name"])
         case _:

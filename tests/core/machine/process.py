@@ -26,6 +26,7 @@ from interlock.operator import feed, routing
 from interlock.operator.cache import Cache, Key
 from interlock.operator.events import event_about
 from interlock.operator.evidence import Evidence, is_worth_reading
+from interlock.operator.metrictemplates import MetricTemplates
 from interlock.operator.neighbours import Neighbours
 from interlock.operator.observe import Observer
 from tests.core.machine.surroundings import NAMESPACE, Manifest, Surroundings, reached
@@ -124,7 +125,13 @@ class Process:
         self.evidence.read = prompt
         neighbours = Neighbours(self.cache, self._wake)
         self._observer = Observer(
-            around.objects, self.cache, neighbours, self.evidence, timing=TIMING, gates_refresh=20
+            around.objects,
+            self.cache,
+            neighbours,
+            self.evidence,
+            MetricTemplates(around.objects, self.cache),
+            timing=TIMING,
+            gates_refresh=20,
         )
         self.late: set[str] = set()
         """Kinds of which nothing new is heard."""

@@ -1,0 +1,71 @@
+"""The MetricTemplates that Rollouts name, read once per generation. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from interlock.analysis.presets import BUILT_IN
+from interlock.core.metrictemplates import Definition, Known, definition_of
+from interlock.errors import SpecError
+from interlock.model.base import first_problem
+from interlock.model.metrictemplate import MetricTemplate
+from interlock.model.rollout import Rollout
+from interlock.operator.cache import Cache
+from interlock.ports import Manifest, Objects
+
+KIND = MetricTemplate.KIND
+
+
+class MetricTemplates:
+    """What the cached templates define, or why they cannot be used."""
+
+    def __init__(self, objects: Objects, cache: Cache) -> None:
+        self._objects = objects
+        self._cache = cache
+        self._read: dict[str, tuple[object, Definition | SpecError]] = {}
+
+    def known(self, rollout: Rollout) -> Known:
+        """What there is to know of the metrics that the Rollout's gates name."""
+        found = ((name, self._cache.get(KIND, "", name)) for name in _named(rollout))
+        return {name: _said(self.read(manifest)) for name, manifest in found if manifest is not None}
+
+    async def confirmed(self, rollout: Rollout) -> Known:
+        """The same; that a name is nobody's is asked of the API server: the watch may only be late."""
+        for name in _named(rollout):
+            if name not in BUILT_IN and self._cache.get(KIND, "", name) is None:
+                fresh = await self._objects.get(KIND, "", name)
+                if fresh is not None:
+                    self._cache.put(fresh)
+        return self.known(rollout)
+
+    def read(self, manifest: Manifest) -> Definition | SpecError:
+        """What a template defines; read again when its spec has changed."""
+        meta = manifest["metadata"]
+        key = (meta.get("uid"), meta.get("generation"))
+        held = self._read.get(meta["name"])
+        if held is None or held[0] != key:
+            held = self._read[meta["name"]] = (key, _definition(manifest))
+        return held[1]
+
+    def forget(self, name: str) -> None:
+        """The template is gone."""
+        self._read.pop(name, None)
+
+
+def _named(rollout: Rollout) -> Iterator[str]:
+    return (gate.metric for gate in rollout.spec.analysis.gates if gate.metric)
+
+
+def _definition(manifest: Manifest) -> Definition | SpecError:
+    try:
+        return definition_of(MetricTemplate.read(manifest))
+    except ValidationError as error:
+        return SpecError(first_problem(error))
+    except SpecError as error:
+        return error
+
+
+def _said(found: Definition | SpecError) -> Definition | str:
+    return str(found) if isinstance(found, SpecError) else found
