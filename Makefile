@@ -49,7 +49,7 @@ test: binaries ## Run all tests (root: real pods, gateway and Prometheus are par
 
 .PHONY: test-fast
 test-fast: .venv/.ready ## Run the tests that need no cluster
-	@$(PY) -m pytest tests/model tests/analysis tests/core tests/operator tests/adapters tests/cli tests/scenarios
+	@$(PY) -m pytest tests/model tests/analysis tests/core tests/operator tests/adapters tests/simulation tests/cli tests/scenarios
 
 .PHONY: test-kill
 test-kill: binaries ## Kill the operator before and after every one of its writes, on a real API server

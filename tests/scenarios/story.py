@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from tests.scenarios.script import Script, Seconds, Strict
+from interlock.simulation.script import Script, Seconds, Strict
 
 Manifest = dict[str, Any]
 Role = Literal["stable", "candidate", "shadow"]

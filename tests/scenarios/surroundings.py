@@ -11,8 +11,8 @@ from typing import Any
 from interlock.adapters.memory import MemoryMetrics, MemoryObjects
 from interlock.core import labels
 from interlock.model.base import format_time
+from interlock.simulation.script import Script
 from tests.scenarios.rules import backends
-from tests.scenarios.script import Script
 
 Manifest = dict[str, Any]
 NAMESPACE = "shop"

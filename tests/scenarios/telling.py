@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 
 from interlock.errors import InterlockError, SpecError, TransientError
+from interlock.simulation.script import Script
 from tests.scenarios import objects
 from tests.scenarios.expecting import Counted, differences, owned, roles
 from tests.scenarios.faults import Write
 from tests.scenarios.given import healthy, phase
-from tests.scenarios.script import Script
 from tests.scenarios.story import (
     Alert,
     Delete,

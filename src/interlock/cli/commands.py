@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from interlock.cli.options import AllNamespaces, Context, Format, Kubeconfig, Namespace, Output
+from interlock.cli.options import AllNamespaces, Context, Files, Format, Kubeconfig, Namespace, Output
 
 app = typer.Typer(
     help="Progressive delivery for AI agents.",
@@ -45,3 +46,32 @@ def get(
     items = found if isinstance(found, list) else [found]
     now = datetime.now(UTC)
     render.table(views.rollouts(items, now, namespaced=all_namespaces, wide=output is Format.WIDE))
+
+
+@app.command()
+def simulate(
+    rollout: Annotated[
+        str | None, typer.Argument(help="Name of a Rollout, of the files or of the cluster.")
+    ] = None,
+    files: Files = [],  # noqa: B006 - typer makes a new one for each call
+    story: Annotated[
+        str | None, typer.Option("--story", help="YAML that tells how agents do over time; `-` is stdin.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of all that is random.")] = 1,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, max=100_000, help="How many seeds to walk, from --seed on.")
+    ] = 1,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Write an SVG with weights and evidence of the first seed.")
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Output = None,
+) -> None:
+    """Play a Rollout against a story: what would happen, when, and why."""
+    from interlock.adapters.kubectl import Access
+    from interlock.cli import simulate as verb
+
+    order = verb.Order(rollout, tuple(files), story, seed, seeds, plot, output)
+    verb.run(order, Access(namespace, False, context, kubeconfig))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from interlock.adapters.kubectl import Kubectl
+from interlock.cli import strategy
 from interlock.errors import SpecError
 from interlock.model.agentversion import AgentVersion, AgentVersionSpec
 from interlock.model.base import API_VERSION, ApiModel, problems
@@ -65,6 +68,11 @@ def read(sources: Iterable[str], namespace: str | None = None) -> list[Document]
     return found
 
 
+def of_cluster(cluster: Kubectl, rollout: str) -> list[Document]:
+    """A Rollout as it stands in the cluster."""
+    return [Document("the cluster", "Rollout", cluster.get("Rollout", rollout))]
+
+
 def load(source: str) -> str:
     """The text of a file, or of stdin for `-`. Raises SpecError."""
     if source == "-":
@@ -105,8 +113,9 @@ def _document(where: str, content: Any, namespace: str) -> Document:
         raise SpecError(f"{where}: {kind}: `metadata.name` must be given")
     if kind in MODELS and content.get("apiVersion") != API_VERSION:
         raise SpecError(f"{where}: {kind} {meta['name']}: `apiVersion` must be {API_VERSION}")
-    located = {"namespace": namespace, "uid": f"{namespace}/{kind}/{meta['name']}", "generation": 1} | meta
-    return Document(where, kind, {**content, "metadata": located})
+    place = {"namespace": namespace} | {key: value for key, value in meta.items() if value is not None}
+    uid = hashlib.sha256(f"{kind}/{place['namespace']}/{place['name']}".encode()).hexdigest()[:32]
+    return Document(where, kind, {**content, "metadata": {"uid": uid, "generation": 1} | place})
 
 
 def _problems(document: Document) -> tuple[str, ...]:
@@ -116,6 +125,8 @@ def _problems(document: Document) -> tuple[str, ...]:
     whole, spec = MODELS[document.kind]
     meta, content = document.manifest["metadata"], document.manifest.get("spec")
     wrong = _refused(spec, content, "spec") or _refused(whole, {"metadata": meta, "spec": content})
+    if document.kind == "Rollout" and not wrong:
+        wrong = tuple(strategy.refused(RolloutSpec.model_validate(content)))
     return tuple(f"{document.where}: {document.kind} {document.name}: {problem}" for problem in wrong)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 from interlock.analysis.gates import EvidenceReport
 from interlock.core.metrictemplates import Known
@@ -28,6 +28,11 @@ class Timing:
     """After the gateway has accepted a route: status proves acceptance, not traffic."""
     freshness: float = 60.0
     """Data older than this advance nothing."""
+
+    @classmethod
+    def of(cls, tick: float, scrape_interval: float, route_margin: float = 1.0) -> Self:
+        """What follows from how often agents are scraped."""
+        return cls(tick, 2 * scrape_interval, route_margin, freshness=max(10.0, 4 * scrape_interval))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,7 @@ class Settings:
     @property
     def timing(self) -> Timing:
         """The part that decisions depend on."""
-        settle = 2 * self.scrape_interval
-        return Timing(self.tick, settle, self.route_margin, freshness=max(10.0, 4 * self.scrape_interval))
+        return Timing.of(self.tick, self.scrape_interval, self.route_margin)
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:

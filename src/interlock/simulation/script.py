@@ -16,8 +16,12 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def seconds(text: Any) -> Any:
     """`90s`, `15m`, `24h` or `2d` as seconds; numbers stay as they are."""
-    found = re.fullmatch(r"(\d+)([smhd])", text) if isinstance(text, str) else None
-    return int(found[1]) * _UNITS[found[2]] if found else text
+    if not isinstance(text, str):
+        return text
+    found = re.fullmatch(r"(\d+)([smhd])", text)
+    if found is None:
+        raise ValueError("must be a number of seconds or like `90s`, `15m`, `24h`, `2d`")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=0)]
