@@ -41,6 +41,7 @@ class Reason(StrEnum):
     CONTENT_CHANGED = "ContentChanged"
     PAUSED = "Paused"
     STEP_DEADLINE = "StepDeadline"
+    SAMPLE_RATIO_MISMATCH = "SampleRatioMismatch"
     FIRST_VERSION_FAILING = "FirstVersionFailing"
     AGENT_TAKEN = "AgentTaken"
     FOREIGN_SERVICE = "ForeignServiceSelectsCandidate"
@@ -58,7 +59,7 @@ CONDITIONS: dict[ConditionType, str] = {
     ConditionType.READY: "what the spec names serves all traffic",
     ConditionType.RECONCILING: "something is under way; nobody needs to act",
     ConditionType.STALLED: "somebody must act: the message says on what",
-    ConditionType.TRAFFIC_SHIFTED: "the gateway has accepted the route that was intended last",
+    ConditionType.TRAFFIC_SHIFTED: "the gateway has accepted the intended route, and nothing shows otherwise",
     ConditionType.METRICS_AVAILABLE: "what the candidate does can be read; only while it is measured",
     ConditionType.IMMUTABLE_INTACT: "the content under test is what it was when the test began",
     ConditionType.PAUSED: "a person keeps the weights and the clocks where they are",
@@ -87,6 +88,7 @@ REASONS: dict[Reason, str] = {
     Reason.CONTENT_CHANGED: "the candidate's content was changed after its test began",
     Reason.PAUSED: "`spec.paused` is true",
     Reason.STEP_DEADLINE: "the step takes longer than `stepDeadlineSeconds`; weights stay",
+    Reason.SAMPLE_RATIO_MISMATCH: "the candidate gets another share of tasks than its weight; weights stay",
     Reason.FIRST_VERSION_FAILING: "the first version is not Available, and there is nothing to go back to",
     Reason.AGENT_TAKEN: "an older Rollout of the namespace has the agent",
     Reason.FOREIGN_SERVICE: "another Service selects the pods: traffic would leak past the weights",
@@ -131,6 +133,8 @@ class Cause(StrEnum):
     SOAK_PASSED = "SoakPassed"
     STRATEGY_CHANGED = "StrategyChanged"
     GATES_CHANGED = "GatesChanged"
+    SAMPLE_RATIO_MISMATCH = "SampleRatioMismatch"
+    SAMPLE_RATIO_RESTORED = "SampleRatioRestored"
     GATE_FAILED = "GateFailed"
     COMBINED_EVIDENCE = "CombinedEvidence"
     ALERT_FIRING = "AlertFiring"
@@ -156,6 +160,8 @@ MEANINGS: dict[Cause, str] = {
     Cause.SOAK_PASSED: "the soak passed: the candidate is stable now",
     Cause.STRATEGY_CHANGED: "steps changed: traffic went to stable, steps start from the first",
     Cause.GATES_CHANGED: "gates changed: those start their evidence afresh, with a new error bound",
+    Cause.SAMPLE_RATIO_MISMATCH: "tasks are not split by the weights: the attempt waits, its clock stops",
+    Cause.SAMPLE_RATIO_RESTORED: "tasks are split by the weights again: the attempt goes on",
     Cause.GATE_FAILED: "a gate failed: the candidate is taken back",
     Cause.COMBINED_EVIDENCE: "no gate failed alone, all together did: the candidate is taken back",
     Cause.ALERT_FIRING: "an alert that reverts is firing: the candidate is taken back",
@@ -188,4 +194,7 @@ HELD_BACK = frozenset(
 """After these the content is not quarantined, but the same release starts again only when it is changed."""
 
 UNDESIRED = QUARANTINING | HELD_BACK
-"""Causes whose events are Warnings."""
+"""Causes whose events are Warnings, and that take the candidate off."""
+
+IN_PLACE = frozenset({Cause.GATES_CHANGED, Cause.SAMPLE_RATIO_MISMATCH, Cause.SAMPLE_RATIO_RESTORED})
+"""Causes that leave the attempt where it is: only the record says what happened."""

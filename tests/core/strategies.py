@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from interlock.analysis.gates import EvidenceReport, Verdict
+from interlock.analysis.gates import EvidenceReport, SplitReading, Verdict
 from interlock.core import traffic
 from interlock.core.observation import NOTHING, Observation, RouteState, Target, Unreadable, Unusable
 from interlock.model.base import ApiModel
@@ -64,6 +64,9 @@ def reports(draw: st.DrawFn) -> EvidenceReport:
         combined=draw(st.booleans()),
         candidate_tasks=draw(st.sampled_from([0, 1, 4, 5, 19, 20, 1000])),
         warmed_up=draw(st.booleans()),
+        split=draw(
+            st.sampled_from([None, SplitReading(1, -1.0), SplitReading(1, 9.8, "15 % instead of 20 %")])
+        ),
     )
 
 

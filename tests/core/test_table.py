@@ -9,13 +9,19 @@ from typing import Any
 
 import pytest
 
-from interlock.analysis.gates import Verdict
+from interlock.analysis.gates import GateReading, SplitReading, Verdict
 from interlock.core import plans
 from interlock.core.observation import NOTHING, Holds, Memory, Observation, Obstacle, Unreadable
 from interlock.core.steps import Held, Transition, place_of, what_happens
 from interlock.core.table import ANSWERS, BLOCKABLE, Event, Hold, Move, Pass, Place
 from interlock.model.release import Stage
-from interlock.model.rolloutstatus import NoData, Quarantined, RolloutStatus, TrafficStatus
+from interlock.model.rolloutstatus import (
+    NoData,
+    Quarantined,
+    RolloutStatus,
+    SplitMismatch,
+    TrafficStatus,
+)
 from interlock.reasons import Reason
 from tests.core.seen import (
     FAILING,
@@ -78,7 +84,24 @@ PLACES: dict[Place, Callable[[], Observation]] = {
 
 
 def waiting() -> Any:
-    return report(gate(verdict=Verdict.INCONCLUSIVE))
+    return report(inconclusive())
+
+
+def inconclusive() -> GateReading:
+    return gate(verdict=Verdict.INCONCLUSIVE)
+
+
+WRONG = "the candidate got 15.0 % of 1,000 tasks instead of 10 %"
+
+
+def split(seen: Observation, mismatch: str = "") -> SplitReading:
+    """Of the running step."""
+    attempt = seen.rollout.status.attempt
+    return SplitReading(attempt.step_index if attempt else 0, 9.8 if mismatch else -1.0, mismatch)
+
+
+def with_mismatch(seen: Observation) -> Observation:
+    return with_attempt(seen, split_mismatch=SplitMismatch(since=NOW, message=WRONG))
 
 
 def unaccepted(seen: Observation) -> Observation:
@@ -179,6 +202,11 @@ HAPPENINGS: dict[Event, Happening] = {
         ready(seen) if place_of(seen.rollout.status) is Place.REVERTING else seen
     ),
     Event.GATES_EDITED: lambda seen: with_spec(seen, analysis={"warmupSeconds": 6, "gates": []}),
+    Event.SPLIT_WRONG: lambda seen: replace(seen, evidence=report(inconclusive(), split=split(seen, WRONG))),
+    Event.SPLIT_RIGHT: lambda seen: replace(
+        with_mismatch(seen), evidence=report(inconclusive(), split=split(seen))
+    ),
+    Event.SPLIT_AWAITED: lambda seen: replace(with_mismatch(seen), evidence=report(split=split(seen, WRONG))),
     Event.PAUSED: lambda seen: with_spec(seen, paused=True),
     Event.OTHER_WANTED: lambda seen: seen if at_rest_place(seen) else replace(seen, target=V3),
     Event.STEPS_EDITED: steps_changed,
@@ -275,6 +303,25 @@ def test_silence_while_prometheus_is_unreadable_counts_from_its_first_moment() -
     found = what_happens(late_, NOW)
     assert isinstance(found, Transition)
     assert found.cause == "Blind"
+
+
+def test_a_wrong_split_keeps_the_attempt_from_walking_on_though_all_gates_pass() -> None:
+    seen = HAPPENINGS[Event.SPLIT_AWAITED](PLACES[Place.RUNNING]())
+    assert isinstance(what_happens(replace(seen, evidence=report()), NOW), Held)
+    assert isinstance(what_happens(with_attempt(seen, split_mismatch=None), NOW), Transition)
+
+
+def test_what_was_said_of_the_step_before_is_not_held_against_this_one() -> None:
+    seen = PLACES[Place.RUNNING]()
+    told = replace(split(seen, WRONG), step=0)
+    assert what_happens(replace(seen, evidence=report(inconclusive(), split=told)), NOW) is None
+
+
+def test_harm_goes_before_a_wrong_split() -> None:
+    seen = HAPPENINGS[Event.SPLIT_AWAITED](PLACES[Place.RUNNING]())
+    found = what_happens(replace(seen, evidence=FAILING), NOW)
+    assert isinstance(found, Transition)
+    assert found.cause == "GateFailed"
 
 
 def test_an_empty_status_is_new() -> None:

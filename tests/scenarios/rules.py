@@ -12,7 +12,7 @@ from interlock.model.release import Outcome, Stage
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import Attempt, RolloutStatus, TrafficStatus
 from interlock.ports import Objects
-from interlock.reasons import Cause
+from interlock.reasons import IN_PLACE
 
 Manifest = dict[str, Any]
 
@@ -151,7 +151,7 @@ def check_move(old: Attempt | None, new: Attempt | None, remembered: int | None 
     if new.seq == old.seq:
         assert (new.stage, new.step_index) == (old.stage, old.step_index)
         return
-    if new.reason == Cause.GATES_CHANGED:
+    if new.reason in IN_PLACE:
         stays = (new.stage, new.step_index, new.step_started_time, new.outcome)
         assert stays == (old.stage, old.step_index, old.step_started_time, None)
         return

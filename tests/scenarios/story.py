@@ -142,6 +142,8 @@ class Gateway(Strict):
     up: bool = True
     skips: tuple[str, ...] = ()
     """Versions that it sends nothing to, whatever the route says."""
+    weighs: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """Versions to which it sends so many times what the route says."""
     refuses: str = ""
     """Why it does not accept routes."""
     features: tuple[str, ...] | None = None

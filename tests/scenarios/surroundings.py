@@ -92,6 +92,8 @@ class Surroundings:
         self.gateway_up = True
         self.gateway_skips: set[str] = set()
         """Versions that a misbehaving gateway sends nothing to, whatever the route says."""
+        self.gateway_weighs: dict[str, int] = {}
+        """Versions to which it sends so many times what the route says."""
         self.pods: dict[str, Pod] = {}
         self.served: dict[str, int] = defaultdict(int)
         """Live tasks by workload."""
@@ -273,7 +275,7 @@ class Surroundings:
             return
         weights, mirrors = backends(self._programmed)
         names = [name for name in weights if not self._skipped(name)]
-        shares = [weights[name] for name in names]
+        shares = [weights[name] * self._overweight(name) for name in names]
         ready = {
             name: [pod for pod in self.pods_of(name) if self._behaviour(pod).ready]
             for name in (*names, *mirrors)
@@ -287,6 +289,9 @@ class Surroundings:
 
     def _skipped(self, workload: str) -> bool:
         return any(pod.version in self.gateway_skips for pod in self.pods_of(workload))
+
+    def _overweight(self, workload: str) -> int:
+        return max((self.gateway_weighs.get(pod.version, 1) for pod in self.pods_of(workload)), default=1)
 
     def _task(self, workload: str, pods: list[Pod], counted: dict[str, int]) -> None:
         if not pods:

@@ -241,7 +241,7 @@ class Teller:
     async def _gateway(self, wanted: Gateway) -> None:
         world = self.world
         world.gateway_up, world.gateway_refuses = wanted.up, wanted.refuses
-        world.gateway_skips = set(wanted.skips)
+        world.gateway_skips, world.gateway_weighs = set(wanted.skips), dict(wanted.weighs)
         if wanted.features is not None:
             features = [{"name": name} for name in wanted.features]
             await world.apply({**GATEWAY_CLASS, "status": {"supportedFeatures": features}})

@@ -15,6 +15,7 @@ from typing import Any, Self
 from interlock.analysis.buckets import BucketReader
 from interlock.analysis.comparing import BlockJudge, CompareJudge, MeanJudge
 from interlock.analysis.doubles import Doubles
+from interlock.analysis.heard import Heard
 from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge, judge_of
 from interlock.analysis.lift import Lifts, families_of
 from interlock.analysis.merge import Merge
@@ -36,11 +37,12 @@ from interlock.analysis.plan import (
     Track,
     mode_named,
 )
-from interlock.analysis.presets import ALERTS, DURATION_BUCKETS, TASKS, TASKS_VERIFIED
+from interlock.analysis.presets import ALERTS, DURATION_BUCKETS, TASKS, TASKS_STARTED, TASKS_VERIFIED
 from interlock.analysis.report import EvidenceReport, Facts, GateReading, Verdict, mode_of, read
 from interlock.analysis.series import PROCESS_START, Counts, Identity, Increment, Series
 from interlock.analysis.settling import Settling
 from interlock.analysis.silence import Hearing, NoDataReading, Silence
+from interlock.analysis.split import Split, SplitReading
 from interlock.analysis.table import SeriesTable
 from interlock.analysis.tasks import TaskCounts
 from interlock.analysis.timeline import timeline
@@ -63,6 +65,7 @@ __all__ = [
     "PlannedStep",
     "Side",
     "Silence",
+    "SplitReading",
     "StepKind",
     "StepTime",
     "Tail",
@@ -96,10 +99,11 @@ class AttemptEvidence:
         self._timeline = timeline(plan, since, (), {})
         self._settling = Settling(plan.tick, plan.settle)
         self._handed: dict[Identity, float] = {}  # the last sample of each series that was handed in
-        self._newest: dict[tuple[Track, Mode, str], float] = {}
+        self._heard = Heard()
         self._verifying = Verifying(plan.verifier)
         self._tasks = TaskCounts(plan.gates)
         self._hearing = Hearing(plan.settle)
+        self._split = Split(plan)
         self._merge = Merge(plan)
         self._weigh(since)
 
@@ -137,6 +141,7 @@ class AttemptEvidence:
         self._walk_grid(now)
         self._heed_alerts(series, now)
         self._hearing.advance(now)
+        self._split.advance(self._timeline.running, now)
         self._weigh(now)
         self._now = now
 
@@ -145,7 +150,7 @@ class AttemptEvidence:
         running = self._timeline.running
         candidate, stable = (self._tasks.of(running, track) for track in Track)
         mode = mode_of(running)
-        last_sample = max(self._heard_of(Track.CANDIDATE, mode).values(), default=None)
+        last_sample = max(self._heard.of(Track.CANDIDATE, mode).values(), default=None)
         failed = self._merge.failed
         return EvidenceReport(
             gates=self._read(mode),
@@ -163,6 +168,8 @@ class AttemptEvidence:
             p_value=min(1.0, math.exp(-self._merge.peak)),
             no_data=self._hearing.reading(running, last_sample, self._now),
             lifts=self._lifts.read(self._doubles.pods),
+            # of counts that are doubled on one side only, no share can be told
+            split=None if self._doubles.pods({TASKS_STARTED}) else self._split.reading(running),
         )
 
     # ------------------------------------------------------------------ what comes in
@@ -194,8 +201,9 @@ class AttemptEvidence:
             if mode is None or newest is None:
                 continue
             for track in tracks:
-                key = (track, mode, one.name)
-                self._newest[key] = max(newest[0], self._newest.get(key, -math.inf))
+                self._heard.notice(track, mode, one.name, newest[0])
+                if mode is Mode.LIVE and one.name == TASKS_STARTED:
+                    self._split.notice(track, one.labels.get("pod", ""), newest[0])
             self._verifying.notice(one, mode, now)
             self._notice_exports(one, tracks, mode)
 
@@ -227,6 +235,7 @@ class AttemptEvidence:
         if stretch and outcome.mode is expected:
             self._tasks.count(outcome, stretch)
             self._hearing.heard(outcome, stretch)
+            self._split.heard(outcome, stretch)
         if outcome.track is Track.CANDIDATE:
             place = self._timeline.place(outcome.mode, outcome.begin, outcome.end)
             for judge in self._judges.values():
@@ -266,16 +275,10 @@ class AttemptEvidence:
         return tuple(pod for pod in pods if pod.startswith(self._plan.candidate.pod_prefix))
 
     # ------------------------------------------------------------------ what it says
-    def _heard_of(self, track: Track, mode: Mode) -> dict[str, float]:
-        """When a version was last heard of in a mode, by family."""
-        return {
-            name: at for (side, where, name), at in self._newest.items() if (side, where) == (track, mode)
-        }
-
     def _read(self, mode: Mode) -> tuple[GateReading, ...]:
         running = self._timeline.running
         # comparisons look at both versions in one mode: live stable does not stand for its shadow
-        newest = {(track, name): at for track in Track for name, at in self._heard_of(track, mode).items()}
+        newest = {(track, name): at for track in Track for name, at in self._heard.of(track, mode).items()}
         return tuple(
             read(
                 judge,
@@ -300,7 +303,7 @@ class AttemptEvidence:
         if self._counts.ageless:
             pods = ", ".join(self._counts.ageless)
             found.append(f"{PROCESS_START} is not exported by {pods}: what they counted before is left out")
-        seen = self._heard_of(Track.CANDIDATE, mode_of(self._timeline.running)).keys()
+        seen = self._heard.of(Track.CANDIDATE, mode_of(self._timeline.running)).keys()
         if TASKS in seen:
             counting = [g for g in self._plan.gates if not isinstance(g.test, Tail | Mean)]  # those say it
             wanted = frozenset[str]().union(*(gate.families for gate in counting)) - {ALERTS}
@@ -327,11 +330,12 @@ class AttemptEvidence:
             "merge": self._merge.state(),
             "lifts": self._lifts.state(),
             "settling": self._settling.state(self._compared_by()),
-            "newest": [[*key, at] for key, at in self._newest.items()],
+            "newest": self._heard.state(),
             "buckets": self._buckets.state(),
             "verifying": self._verifying.state(),
             "tasks": self._tasks.state(),
             "hearing": self._hearing.state(),
+            "split": self._split.state(),
             "warmups": self._warmups.state(number, buckets=baselines),
             "doubles": self._doubles.state(number, spans=baselines),
             "counts": self._counts.state(number, baselines=baselines),
@@ -366,11 +370,12 @@ class AttemptEvidence:
         self._merge.restore(state["merge"], kept, whole=kept == state["rules"].keys() == self._judges.keys())
         self._lifts.restore(state["lifts"])
         self._settling.restore(state["settling"])
-        self._newest = {(Track(t), Mode(m), str(name)): float(at) for t, m, name, at in state["newest"]}
+        self._heard.restore(state["newest"])
         self._buckets.restore(state["buckets"])
         self._verifying.restore(state["verifying"])
         self._tasks.restore(state["tasks"], kept)
         self._hearing.restore(state["hearing"])
+        self._split.restore(state["split"])
         self._warmups.restore(state["warmups"], identities)
         self._doubles.restore(state["doubles"], identities)
         self._counts.restore(state["counts"], identities)

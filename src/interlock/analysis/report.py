@@ -17,6 +17,7 @@ from interlock.analysis.means import MIN_BLOCKS, Amount
 from interlock.analysis.metrics import Average, Binary
 from interlock.analysis.plan import Advance, Mode, Track
 from interlock.analysis.silence import NoDataReading
+from interlock.analysis.split import SplitReading
 from interlock.analysis.timeline import Stretch
 
 STALE_AFTER = 120.0  # seconds without a sample that are more than scrape jitter
@@ -65,6 +66,7 @@ class EvidenceReport:
     `last_sample`: unix seconds of the candidate's newest sample in that mode, None if there is none.
     `no_data`: why nothing is learned of the candidate at present; None while something is. `lifts`: by how
     much the versions differ over all steps so far in which they can be compared.
+    `split`: whether tasks are split as the running step intends; None where that is not asked or not known.
     """
 
     gates: tuple[GateReading, ...]
@@ -82,6 +84,7 @@ class EvidenceReport:
     p_value: float = 1.0
     no_data: NoDataReading | None = None
     lifts: tuple[LiftReading, ...] = ()
+    split: SplitReading | None = None
 
     @property
     def reverts(self) -> bool:

@@ -1,5 +1,5 @@
 """How long a step has lasted. Its clock starts when the gateway has accepted the route, and stands still
-while the Rollout is paused or the agent has no traffic at all. Pure."""
+while the Rollout is paused, the agent has no traffic at all, or a wrong split of it. Pure."""
 
 from __future__ import annotations
 

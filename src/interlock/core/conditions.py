@@ -81,10 +81,15 @@ def _under_way(seen: Observation, attempt: Attempt, now: datetime) -> tuple[Said
         return (FALSE, Reason.FIRST_VERSION_FAILING, f"{where}: {down}; it serves once it is Available"), True
     if late := waits.overdue_step(seen, attempt, now):
         return (FALSE, Reason.STEP_DEADLINE, f"{where}: {late}; weights stay; waiting for {left}"), True
-    quiet = silence.no_data(seen, attempt, now)
-    blind = quiet is not None and quiet.kind != Silence.IDLE and silence.lasts(seen, quiet, now)
-    reason = Reason.METRICS_UNAVAILABLE if blind else Reason.PROGRESSING
+    reason = Reason.METRICS_UNAVAILABLE if _is_silent(seen, now) else Reason.PROGRESSING
     return (FALSE, reason, f"{where}: waiting for {left}"), False
+
+
+def _is_silent(seen: Observation, now: datetime) -> bool:
+    """Has too little been known of the candidate for too long? Then that is what is told first."""
+    attempt = seen.rollout.status.attempt
+    quiet = silence.no_data(seen, attempt, now) if attempt else None
+    return quiet is not None and quiet.kind != Silence.IDLE and silence.lasts(seen, quiet, now)
 
 
 def _held(seen: Observation, where: str, now: datetime) -> tuple[Said, bool] | None:
@@ -94,9 +99,13 @@ def _held(seen: Observation, where: str, now: datetime) -> tuple[Said, bool] | N
         return None
     if held.blocked:
         return (FALSE, Reason.STABLE_UNAVAILABLE, f"{where}: {_blocked(seen, held)}"), False
-    if held.event is Event.PAUSED:
-        return (FALSE, Reason.PAUSED, f"{where}: {held.message}"), False
-    return None
+    match held.event:
+        case Event.PAUSED:
+            return (FALSE, Reason.PAUSED, f"{where}: {held.message}"), False
+        case Event.SPLIT_AWAITED if not _is_silent(seen, now):
+            return (FALSE, Reason.SAMPLE_RATIO_MISMATCH, f"{where}: {held.message}"), True
+        case _:
+            return None
 
 
 def _blocked(seen: Observation, held: Held) -> str:
@@ -182,6 +191,10 @@ def _traffic_shifted(seen: Observation) -> dict[ConditionType, Said]:
     text = f"stable {split.stable_percent} %, candidate {split.candidate_percent} %"
     text += f", mirrored {split.shadow_percent} %" if split.shadow_percent else ""
     text = "the route is closed" if is_closed(current) else text
+    found = current.attempt.split_mismatch if current.attempt else None
+    if found is not None:
+        told = f"intended: {text}; {found.message}"
+        return {ConditionType.TRAFFIC_SHIFTED: (FALSE, Reason.SAMPLE_RATIO_MISMATCH, told)}
     if traffic.shows(seen.route, desired):
         return {ConditionType.TRAFFIC_SHIFTED: (TRUE, Reason.ROUTE_ACCEPTED, text)}
     problem = (seen.route.problem if seen.route else "") or "the gateway has not accepted the route yet"

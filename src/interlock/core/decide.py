@@ -77,6 +77,7 @@ def _kept_up(seen: Observation, now: datetime) -> RolloutStatus:
         kept = kept.model_copy(update={"no_data": quiet})
     if kept.stage is not Stage.REVERTING:
         stands = seen.rollout.spec.paused or silence.is_idle(seen, kept, now)
+        stands = stands or kept.split_mismatch is not None
         kept = clock.turned(kept, now, stands=stands)
     grows = None if seen.rollout.spec.paused else waits.must_grow(seen, attempt, now)
     if grows is not None:

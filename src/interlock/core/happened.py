@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from interlock.analysis.gates import EvidenceReport
+from interlock.analysis.gates import EvidenceReport, SplitReading
 from interlock.analysis.silence import Silence
 from interlock.core import baseline, clock, plans, silence, sizes, waits, wanted, workloads
 from interlock.core.observation import NOTHING, Holds, Observation, Obstacle, Target, Template, Unusable
@@ -178,6 +178,39 @@ def steps_edited(seen: Observation, attempt: Attempt, now: datetime) -> str | No
     return "spec.strategy.steps changed: traffic goes to stable, the steps start from the first"
 
 
+def split_wrong(seen: Observation, attempt: Attempt, now: datetime) -> str | None:
+    """A mismatch that is not on record yet."""
+    found = _split(seen, attempt)
+    waits_for_record = not waits.is_recorded(seen, attempt)
+    return None if not found or attempt.split_mismatch or waits_for_record else found.mismatch or None
+
+
+def split_right(seen: Observation, attempt: Attempt, now: datetime) -> str | None:
+    """The mismatch on record is over. A restarted operator that has read nothing yet does not say so."""
+    found = _split(seen, attempt)
+    if found is None or found.mismatch or attempt.split_mismatch is None:
+        return None
+    if not waits.is_recorded(seen, attempt):
+        return None
+    return "the candidate gets its share of the tasks again"
+
+
+def split_awaited(seen: Observation, attempt: Attempt, now: datetime) -> str | None:
+    if attempt.split_mismatch is None:
+        return None
+    return (
+        f"{attempt.split_mismatch.message}; look for requests that go past the gateway, for sticky clients "
+        "and for pods that are not scraped; it goes on by itself once the share is right, or edit the steps"
+    )
+
+
+def _split(seen: Observation, attempt: Attempt) -> SplitReading | None:
+    """What is known of the split of the running step."""
+    report = seen.evidence
+    found = report.split if isinstance(report, EvidenceReport) else None
+    return found if found is not None and found.step == attempt.step_index else None
+
+
 def paused(seen: Observation) -> str | None:
     return "spec.paused is true: weights stay, clocks stand still" if seen.rollout.spec.paused else None
 
@@ -302,6 +335,9 @@ QUESTIONS: Mapping[Event, Question] = {
     Event.STABLE_WANTED: stable_wanted,
     Event.TRAFFIC_STOPPED: traffic_stopped,
     Event.GATES_EDITED: gates_edited,
+    Event.SPLIT_WRONG: split_wrong,
+    Event.SPLIT_RIGHT: split_right,
+    Event.SPLIT_AWAITED: split_awaited,
     Event.OTHER_WANTED: other_wanted,
     Event.STEPS_EDITED: steps_edited,
     Event.FIRST_AVAILABLE: first_available,

@@ -20,6 +20,7 @@ from interlock.model.rolloutstatus import (
     Draining,
     Quarantined,
     RolloutStatus,
+    SplitMismatch,
     StableVersion,
     StepTime,
     TrafficStatus,
@@ -71,6 +72,10 @@ def _moved(seen: Observation, move: Transition, now: datetime) -> Attempt:
         "reason": previous.reason if stopped else move.cause,
         "message": previous.message if stopped else move.message[:512],
     }
+    if move.cause is Cause.SAMPLE_RATIO_MISMATCH:
+        said["split_mismatch"] = SplitMismatch(since=now, message=move.message[:512])
+    if move.cause is Cause.SAMPLE_RATIO_RESTORED:
+        said["split_mismatch"] = None
     if move.cause is Cause.GATES_CHANGED:
         said["gate_starts"] = plans.gate_starts(seen.rollout, previous.gate_starts, now, seen.known)
     if not move.in_place:
@@ -113,6 +118,7 @@ def _placed(seen: Observation, previous: Attempt, move: Transition, now: datetim
         "clock_stopped_time": None,
         "clock_stopped_seconds": None,
         "no_data": None,
+        "split_mismatch": None,
     }
     if move.cause is not Cause.STRATEGY_CHANGED:
         return placed
@@ -245,6 +251,8 @@ def _event(name: str, entry: Entry, version: str) -> TellEvent:
         return TellEvent(name, Cause.TRAFFIC_STOPPED, entry.message, warning=False)
     if entry.reason in UNDESIRED:
         return TellEvent(name, entry.reason, f"{version} is taken back: {entry.message}", warning=True)
+    if entry.reason == Cause.SAMPLE_RATIO_MISMATCH:
+        return TellEvent(name, entry.reason, f"{version} is held: {entry.message}", warning=True)
     return TellEvent(name, entry.reason, entry.message, warning=False)
 
 

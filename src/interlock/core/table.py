@@ -44,9 +44,12 @@ class Event(StrEnum):
     STABLE_WANTED = "spec.versionRef names the stable version again"
     TRAFFIC_STOPPED = "the gateway has accepted weight 0"
     GATES_EDITED = "spec.analysis changes what a gate asks"
+    SPLIT_WRONG = "tasks are not split by the weights"
+    SPLIT_RIGHT = "tasks are split by the weights again"
     PAUSED = "spec.paused is true"
     OTHER_WANTED = "spec.versionRef names another version"
     STEPS_EDITED = "spec.strategy.steps changes, or the gates can no longer be followed"
+    SPLIT_AWAITED = "on record: tasks are not split by the weights"
     OBSTRUCTED = "the spec cannot be followed, or another object is in the way"
     FIRST_AVAILABLE = "the first version is Available"
     STEP_DUE = "every gate passes; the next step is a shadow or a canary"
@@ -88,6 +91,8 @@ _NOT_TRIED = Pass("nothing is under test")
 _TAKEN_OFF = Pass("it is being taken off already")
 _NO_TRAFFIC = Pass("the candidate has no traffic")
 _NOT_NOW = Pass("an attempt is under way")
+_NOT_SPLIT = Pass("live requests do not go to two versions by weight")
+_SPLIT_HELD = "Stalled/SampleRatioMismatch: weights stay, clocks stop, until the shares are right again"
 
 
 def _turns_back(cause: Cause, **others: Answer) -> dict[Place, Answer]:
@@ -143,6 +148,16 @@ ANSWERS: Mapping[Event, Mapping[Place, Answer]] = {
         RUNNING=Move(None, Cause.GATES_CHANGED),
         SOAKING=Move(None, Cause.GATES_CHANGED),
     ),
+    Event.SPLIT_WRONG: _only(
+        _NOT_SPLIT,
+        RUNNING=Move(None, Cause.SAMPLE_RATIO_MISMATCH),
+        SOAKING=Move(None, Cause.SAMPLE_RATIO_MISMATCH),
+    ),
+    Event.SPLIT_RIGHT: _only(
+        _NOT_SPLIT,
+        RUNNING=Move(None, Cause.SAMPLE_RATIO_RESTORED),
+        SOAKING=Move(None, Cause.SAMPLE_RATIO_RESTORED),
+    ),
     Event.PAUSED: _only(Hold("Paused: weights stay, clocks stop"), REVERTING=_TAKEN_OFF),
     Event.OTHER_WANTED: _turns_back(
         Cause.SUPERSEDED,
@@ -155,6 +170,11 @@ ANSWERS: Mapping[Event, Mapping[Place, Answer]] = {
         PREPARING=Move(Stage.PREPARING, Cause.STRATEGY_CHANGED),
         RUNNING=Move(Stage.PREPARING, Cause.STRATEGY_CHANGED),
         SOAKING=Move(Stage.PREPARING, Cause.STRATEGY_CHANGED),
+    ),
+    Event.SPLIT_AWAITED: _only(
+        _NOT_SPLIT,
+        RUNNING=Hold(_SPLIT_HELD),
+        SOAKING=Hold(_SPLIT_HELD),
     ),
     Event.OBSTRUCTED: _only(_LATER, REVERTING=_TAKEN_OFF),
     Event.FIRST_AVAILABLE: _only(

@@ -174,6 +174,8 @@ def _evidence_waits(seen: Observation, attempt: Attempt, min_tasks: int, now: da
     if not isinstance(report, EvidenceReport):
         return ["evidence"]
     waits = []
+    if attempt.split_mismatch:
+        waits.append(f"a right split of the tasks: {attempt.split_mismatch.message}")
     if silence.is_idle(seen, attempt, now):
         waits.append("traffic: there is none at all, the clock stands still")
     if not report.warmed_up:

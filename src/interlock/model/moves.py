@@ -24,6 +24,10 @@ ATTEMPT = rules(
         "has(self.outcome) == (self.stage == 'Done')",
         "must have an `outcome` when `stage` is Done, and only then",
     ),
+    (
+        "!has(self.splitMismatch) || self.stage in ['Running', 'Soaking']",
+        "must have `splitMismatch` only while `stage` is Running or Soaking",
+    ),
     (f"self.stage != 'Preparing' || {_INDEX} == 0", "must have `stepIndex` 0 while `stage` is Preparing"),
     (
         (

@@ -60,6 +60,13 @@ class NoData(ApiModel):
     since: Time
 
 
+class SplitMismatch(ApiModel):
+    """Since when requests are known to be split otherwise than the running step's weights say, and how."""
+
+    since: Time
+    message: Annotated[str, Field(max_length=512)]
+
+
 class Attempt(ApiModel):
     """One try to bring a version into service. Stored intent: effects are derived from it."""
 
@@ -90,10 +97,12 @@ class Attempt(ApiModel):
     fast_path: bool | None = None
     """The version was promoted before: straight to `full`, with its soak."""
     clock_stopped_time: Time | None = None
-    """Since when the step's clock stands still: paused, or no traffic at all."""
+    """Since when the step's clock stands still: paused, no traffic at all, or a wrong split of it."""
     clock_stopped_seconds: Annotated[int, Field(ge=0)] | None = None
     """How long the clock of the present step stood still before that."""
     no_data: NoData | None = None
+    split_mismatch: SplitMismatch | None = None
+    """While it is there, the attempt does not walk on."""
 
 
 class TrafficStatus(ApiModel):

@@ -40,6 +40,14 @@ class Telemetry:
         self.evidence = gauge(
             "gate_evidence_log", "Natural log of the odds that the candidate is worse.", (*rollout, "gate")
         )
+        self.split = gauge(
+            "sample_ratio_evidence_log",
+            "Natural log of the odds that tasks are not split by the weights.",
+            rollout,
+        )
+        self.mismatch = gauge(
+            "sample_ratio_mismatch", "1 while an attempt waits because tasks are split wrongly.", rollout
+        )
         self.transitions = counter(
             "transitions_total", "Moves of attempts.", (*rollout, "from_stage", "to_stage", "reason")
         )
@@ -81,6 +89,10 @@ class Telemetry:
         if isinstance(seen.evidence, EvidenceReport):
             for gate in seen.evidence.gates:
                 put(self.evidence, (*place, gate.name), gate.log_evidence)
+            if seen.evidence.split is not None:
+                put(self.split, place, seen.evidence.split.log_evidence)
+        if (attempt := status.attempt) is not None and attempt.step_started_time is not None:
+            put(self.mismatch, place, attempt.split_mismatch is not None)
         for metric, labels in self._series.get(place, set()) - kept:
             metric.remove(*labels)
         self._series[place] = kept

@@ -72,6 +72,7 @@ TELLING = (
     "harm",
     "alert",
     "combined",
+    "wrong split",
 )
 """What the metrics say of whoever is tried."""
 PLACES = ("Preparing", "Running", "Running 1", "Soaking", "Reverting", "Done")

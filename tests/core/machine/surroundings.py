@@ -6,11 +6,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from interlock.adapters.memory import MemoryObjects
-from interlock.analysis.gates import EvidenceReport, GateReading, NoDataReading, Silence, Verdict
+from interlock.analysis.gates import (
+    EvidenceReport,
+    GateReading,
+    NoDataReading,
+    Silence,
+    SplitReading,
+    Verdict,
+)
 from interlock.core import labels, plans
 from interlock.core.observation import Unreadable
 from interlock.model.base import format_time
@@ -201,7 +209,13 @@ class Metrics:
         failed = tuple(gate.name for gate in gates if gate.verdict is Verdict.FAIL)
         if failed or merged in self._merged:
             self.suspected.add(tested.digest)
-        return self._facts(gates, failed, combined=not failed and merged in self._merged)
+        told = self._facts(gates, failed, combined=not failed and merged in self._merged)
+        return replace(told, split=self._split(attempt))
+
+    def _split(self, attempt: Attempt) -> SplitReading:
+        wrong = self.says == "wrong split"
+        text = "the candidate got 15.0 % of 1,000 tasks instead of 10 %" if wrong else ""
+        return SplitReading(attempt.step_index, 9.8 if wrong else -1.0, text)
 
     def _reading(self, rollout: Rollout, attempt: Attempt, gate: Gate) -> GateReading:
         rules = plans.gate_hash(rollout, gate)
