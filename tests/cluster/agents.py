@@ -36,6 +36,8 @@ class Behaviour:
     """Of mirrored requests, where that differs: tools are stubbed there."""
     reached: bool = True
     """Requests get to it; else they are lost on the way, and it has no task."""
+    drawn: int = 1
+    """How many times what the route says it is sent, by a gateway that does not do as it is told."""
 
 
 @dataclass
@@ -147,12 +149,18 @@ class Agents:
 
     def _requests(self, namespace: str, route: Manifest, count: int) -> None:
         weights, mirrors = backends(route)
+        weights = {name: weight * self._drawn(namespace, name) for name, weight in weights.items()}
         for _ in range(count if sum(weights.values()) else 0):
             (workload,) = self._random.choices(list(weights), list(weights.values()))
             self.lost[namespace] += not self._task(namespace, workload)
             for mirror, percent in mirrors.items():
                 if self._random.random() * 100 < percent:
                     self._task(namespace, mirror)
+
+    def _drawn(self, namespace: str, workload: str) -> int:
+        return max(
+            (self.behaviour[namespace, p.version].drawn for p in self.of(namespace, workload)), default=1
+        )
 
     def _task(self, namespace: str, workload: str) -> bool:
         pods = self.of(namespace, workload)

@@ -23,7 +23,7 @@ from interlock.ports import Manifest, Objects
 
 log = logging.getLogger(__name__)
 
-FORMAT = "1"
+FORMAT = "2"
 """Raised when an older operator must not read what a newer one wrote, or the other way round."""
 MAX_BYTES = 512 * 1024
 """Of evidence in a ConfigMap, which itself may hold 1 MiB."""
