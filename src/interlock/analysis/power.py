@@ -59,7 +59,8 @@ class Answer:
     @property
     def in_time(self) -> bool | None:
         """Whether it comes inside the deadline in 95 of 100 cases; None where no traffic is known."""
-        return None if self.merged.seconds is None else self.merged.seconds.p95 <= self.deadline
+        seconds = self.merged.seconds
+        return None if seconds is None else seconds.p95 < math.inf and seconds.p95 <= self.deadline
 
     @property
     def improbable(self) -> bool:

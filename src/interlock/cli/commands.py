@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from interlock.cli.options import AllNamespaces, Context, Files, Format, Kubeconfig, Namespace, Output
+from interlock.cli import prometheus
+from interlock.cli.options import (
+    AllNamespaces,
+    Context,
+    Files,
+    Format,
+    Kubeconfig,
+    Name,
+    Namespace,
+    Output,
+    Window,
+    seconds,
+)
 
 app = typer.Typer(
     help="Progressive delivery for AI agents.",
@@ -75,3 +87,67 @@ def simulate(
 
     order = verb.Order(rollout, tuple(files), story, seed, seeds, plot, output)
     verb.run(order, Access(namespace, False, context, kubeconfig))
+
+
+@app.command()
+def lint(
+    rollout: Name = None,
+    files: Files = [],  # noqa: B006 - typer copies it
+    prometheus_address: prometheus.Address = None,
+    window: Window = "1d",
+    stable: Annotated[str | None, typer.Option(help="The stable version, where the status has none.")] = None,
+    tasks_per_second: Annotated[
+        float | None, typer.Option(min=0.0, help="Traffic of both versions, without a Prometheus.")
+    ] = None,
+    success: Annotated[
+        float | None, typer.Option(min=0.0, max=100.0, help="Stable's success rate in per cent, likewise.")
+    ] = None,
+    drop: Annotated[
+        float | None, typer.Option(min=0.01, max=100.0, help="Worsening to look for, in points. [4 at most]")
+    ] = None,
+    rise: Annotated[
+        float | None, typer.Option(min=0.01, help="Rise of a mean to look for, in per cent. [25]")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also where there are warnings.")] = False,
+    scrape_interval: Annotated[float, typer.Option(min=0.1, help="The operator's, in seconds.")] = 15.0,
+    tick: Annotated[float, typer.Option(min=0.1, help="The operator's, in seconds.")] = 5.0,
+    bearer_token_file: prometheus.BearerTokenFile = None,
+    username: prometheus.Username = "",
+    password_file: prometheus.PasswordFile = None,
+    ca_file: prometheus.CaFile = None,
+    certificate_file: prometheus.CertificateFile = None,
+    key_file: prometheus.KeyFile = None,
+    header: prometheus.Headers = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Output = None,
+) -> None:
+    """Tell before a rollout what its gates will be able to decide, and when; exit 1 where they cannot."""
+    from interlock.adapters.kubectl import Access
+    from interlock.analysis.questions import Worsening
+    from interlock.cli import lint as verb
+    from interlock.cli.choosing import chosen
+
+    server = prometheus.server(
+        prometheus_address,
+        bearer_token_file,
+        username,
+        password_file,
+        ca_file,
+        certificate_file,
+        key_file,
+        header,
+    )
+    request = verb.Request(
+        server,
+        seconds(window),
+        stable,
+        tasks_per_second,
+        None if success is None else min(max(success / 100, 1e-6), 1 - 1e-6),
+        Worsening(None if drop is None else drop / 100, None if rise is None else rise / 100),
+        scrape_interval,
+        tick,
+    )
+    subjects = chosen(rollout, files, Access(namespace, False, context, kubeconfig))
+    raise typer.Exit(verb.run(subjects, request, output, strict=strict))

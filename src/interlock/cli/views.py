@@ -21,6 +21,14 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A heading, and the text under it."""
+
+    heading: str
+    text: str
+
+
 def rollouts(manifests: Sequence[Manifest], now: datetime, *, namespaced: bool, wide: bool) -> Table:
     """Rollouts as `kubectl get` shows them; whatever has no status yet has empty cells."""
     columns = (

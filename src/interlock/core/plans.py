@@ -169,6 +169,17 @@ def plan_of(rollout: Rollout, timing: Timing, known: Known = NO_TEMPLATES) -> Pl
     status = rollout.status
     if status.stable is None or status.candidate is None:
         return None
+    candidate, stable = (Side(one.version, one.workload + "-") for one in (status.candidate, status.stable))
+    return plan_between(rollout, timing, candidate, stable, known)
+
+
+def plan_between(
+    rollout: Rollout, timing: Timing, candidate: Side, stable: Side, known: Known = NO_TEMPLATES
+) -> Plan:
+    """What an attempt of this candidate against this stable version is judged by.
+
+    Raises ValueError where `plan_problem` finds one.
+    """
     steps = tuple(
         PlannedStep(
             index,
@@ -182,13 +193,13 @@ def plan_of(rollout: Rollout, timing: Timing, known: Known = NO_TEMPLATES) -> Pl
     warmup = rollout.spec.analysis.warmup_seconds
     return Plan(
         gates=tuple(
-            plan_gate(gate, _since(rollout, status.attempt, gate, known), known)
+            plan_gate(gate, _since(rollout, rollout.status.attempt, gate, known), known)
             for gate in rollout.spec.analysis.gates
         ),
         alpha=rollout.spec.analysis.alpha,
         steps=steps,
-        candidate=Side(status.candidate.version, status.candidate.workload + "-"),
-        stable=Side(status.stable.version, status.stable.workload + "-"),
+        candidate=candidate,
+        stable=stable,
         tick=timing.tick,
         settle=timing.settle,
         warmup=None if warmup is None else float(warmup),

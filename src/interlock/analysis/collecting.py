@@ -1,0 +1,46 @@
+"""Gathers what stable did over a long time, piece by piece of raw samples, without keeping them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from interlock.analysis.buckets import BucketReader
+from interlock.analysis.plan import Mode, Plan, Track
+from interlock.analysis.series import PROCESS_START, Counts, Increment, Series
+from interlock.analysis.usual import Usual, by_looks, usual
+
+
+class Collected:
+    """Live increments of the plan's stable version since `begin` (unix seconds)."""
+
+    def __init__(self, plan: Plan, begin: float) -> None:
+        self._plan = plan
+        self._counts = Counts(begin)
+        self._buckets = BucketReader(plan)
+        self._increments: list[Increment] = []
+        self._first, self._last = math.inf, -math.inf
+
+    def add(self, series: Iterable[Series], end: float) -> None:
+        """The samples of the next piece of time, which goes up to `end`."""
+        held = list(series)
+        mine = [one for one in held if one.points and self._is_mine(one)]
+        ages = [one for one in held if one.name == PROCESS_START]
+        self._buckets.notice([(one, [Track.STABLE]) for one in mine], end)
+        for one in mine:
+            self._first = min(self._first, one.points[0][0])
+            self._last = max(self._last, one.points[-1][0])
+        self._increments += by_looks(
+            Increment(self._buckets.told(one.labels), one.begin, one.end, one.amount)
+            for one in self._counts.advance([*mine, *ages], end)
+        )
+
+    @property
+    def usual(self) -> Usual:
+        """What stable usually does: in the time from its first to its last sample."""
+        seconds = max(1.0, self._last - self._first) if self._first < math.inf else 1.0
+        return usual(self._plan.gates, by_looks(self._increments), seconds)
+
+    def _is_mine(self, one: Series) -> bool:
+        live = one.labels.get("mode") == Mode.LIVE
+        return live and one.name != PROCESS_START and self._plan.stable.owns(one.labels)

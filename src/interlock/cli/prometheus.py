@@ -1,0 +1,121 @@
+"""The user's own Prometheus: flags that say where it is and who asks, and the reader they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from interlock.errors import SpecError
+
+if TYPE_CHECKING:
+    from interlock.adapters.prometheus import PrometheusMetrics
+
+PATIENCE = 30.0
+"""Seconds for one answer: history takes longer than a tick may."""
+
+Address = Annotated[
+    str | None,
+    typer.Option("--prometheus", envvar="INTERLOCK_PROMETHEUS", help="Base URL of your Prometheus."),
+]
+BearerTokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--prometheus-bearer-token-file",
+        envvar="INTERLOCK_PROMETHEUS_BEARER_TOKEN_FILE",
+        help="File of a token.",
+    ),
+]
+Username = Annotated[
+    str,
+    typer.Option("--prometheus-username", envvar="INTERLOCK_PROMETHEUS_USERNAME", help="Of basic auth."),
+]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--prometheus-password-file",
+        envvar="INTERLOCK_PROMETHEUS_PASSWORD_FILE",
+        help="File of the password.",
+    ),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--prometheus-ca-file",
+        envvar="INTERLOCK_PROMETHEUS_CA_FILE",
+        help="PEM file of the only authorities to believe.",
+    ),
+]
+CertificateFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--prometheus-certificate-file",
+        envvar="INTERLOCK_PROMETHEUS_CERTIFICATE_FILE",
+        help="PEM file of your certificate.",
+    ),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--prometheus-key-file", envvar="INTERLOCK_PROMETHEUS_KEY_FILE", help="PEM file of its key."
+    ),
+]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option("--prometheus-header", help="Like 'X-Scope-OrgID: team-a'. May be repeated."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the flags say; nothing of it is written anywhere."""
+
+    address: str
+    bearer_token_file: Path | None = None
+    username: str = ""
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    headers: tuple[str, ...] = ()
+
+    def open(self) -> PrometheusMetrics:
+        """A reader; close it. Raises SpecError that names the flag."""
+        from interlock.adapters.prometheus import PrometheusMetrics
+        from interlock.adapters.prometheus.access import Access, header
+
+        if not self.address.startswith(("http://", "https://")):
+            raise SpecError(f"--prometheus must be an http:// or https:// address, not {self.address!r}")
+        try:
+            access = Access(
+                self.bearer_token_file,
+                self.username,
+                self.password_file,
+                self.ca_file,
+                self.certificate_file,
+                self.key_file,
+                tuple(header(text) for text in self.headers),
+            )
+            access.check()
+        except SpecError as error:
+            raise SpecError(f"--prometheus-…: {error}") from error
+        return PrometheusMetrics(self.address, timeout=PATIENCE, access=access)
+
+
+def server(
+    address: str | None,
+    bearer_token_file: Path | None,
+    username: str,
+    password_file: Path | None,
+    ca_file: Path | None,
+    certificate_file: Path | None,
+    key_file: Path | None,
+    headers: list[str] | None,
+) -> Server | None:
+    """The Prometheus that the flags name, if any."""
+    if address is None:
+        return None
+    files = (ca_file, certificate_file, key_file)
+    return Server(address, bearer_token_file, username, password_file, *files, tuple(headers or ()))
