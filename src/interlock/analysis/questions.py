@@ -18,6 +18,7 @@ from interlock.analysis.planning import (
 from interlock.analysis.usual import Usual, UsualMean, UsualRate
 
 USUAL_DROP = 0.04
+LEAST_DROP = 0.008
 USUAL_RISE = 0.25
 MOST_RISE = 100.0  # of a mean: times what is tolerated
 
@@ -33,8 +34,8 @@ class Aim(StrEnum):
 class Worsening:
     """How much worse a candidate is taken to be; None stands for the usual size.
 
-    `drop`: a share of outcomes, usually 4 points beyond what is tolerated, but no more than makes the bad
-    ones fivefold: .92 → .88, .2 % → 1 %. `rise`: of a mean, a share of stable's, usually a quarter beyond.
+    `drop`: a share of outcomes, usually 4 points beyond what is tolerated; .8 or as many as make the bad ones
+    fivefold where they are rare: .92 → .88, .2 % → 1 %. `rise`: of a mean, in stable's, usually .25 beyond.
     """
 
     drop: float | None = None
@@ -42,7 +43,7 @@ class Worsening:
 
     def bad(self, before: float, tolerated: float = 0.0) -> float:
         """The worsened share of bad outcomes, below 1."""
-        usual = tolerated + min(USUAL_DROP, 4 * before)
+        usual = tolerated + min(USUAL_DROP, max(LEAST_DROP, 4 * before))
         return min(before + (usual if self.drop is None else self.drop), (1.0 + before) / 2)
 
     def better(self, before: float) -> float:

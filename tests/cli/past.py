@@ -1,0 +1,71 @@
+"""A day of an agent as its pods counted it: tasks, verification, violations, costs and durations."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from interlock.analysis.series import Series
+from tests.analysis.attempt import BUCKETS, COST, STARTED, TASKS, VERIFIED, VIOLATIONS
+from tests.analysis.world import Pod, window
+
+BOUNDS = ("5", "30", "120", "+Inf")
+SCRAPE = 15
+
+
+@dataclass
+class Past:
+    """Pods of version v1 from `begin` to `end` (unix seconds), scraped every 15 s.
+
+    `good`: the success rate at a time. All series are there from the start.
+    """
+
+    begin: int
+    end: int
+    tasks_per_second: float = 2.0
+    pods: int = 3
+    good: Callable[[float], float] = lambda at: 0.92
+    violates: Callable[[float], float] = lambda at: 0.001
+    agent: str = "triage"
+    seed: int = 1
+    made: list[Pod] = field(default_factory=list)
+
+    def series(self) -> list[Series]:
+        """All samples."""
+        chance = random.Random(self.seed)  # noqa: S311 - a world, not a secret
+        self.made = [self._pod(number) for number in range(self.pods)]
+        for at in range(self.begin, self.end + 1, SCRAPE):
+            for pod in self.made:
+                pod.scrape(at)
+                self._work(pod, at, chance)
+        return window(self.made, self.begin - 1, self.end)
+
+    def _pod(self, number: int) -> Pod:
+        labels = {"agent": self.agent, "version": "v1", "mode": "live"}
+        pod = Pod(f"{self.agent}-a-{number}", self.begin - 86400.0, labels)
+        for outcome in ("success", "failure"):
+            pod.do(TASKS, 0, outcome=outcome)
+        for result in ("pass", "fail"):
+            pod.do(VERIFIED, 0, result=result, verifier="postcondition")
+        for severity in ("low", "critical"):
+            pod.do(VIOLATIONS, 0, rule="pii", severity=severity)
+        for bound in BOUNDS:
+            pod.do(BUCKETS, 0, le=bound)
+        pod.do(STARTED, 0)
+        pod.do(COST, 0, kind="inference")
+        return pod
+
+    def _work(self, pod: Pod, at: int, chance: random.Random) -> None:
+        expected = self.tasks_per_second * SCRAPE / self.pods
+        for _ in range(int(expected) + (chance.random() < expected % 1)):
+            good = chance.random() < self.good(at)
+            pod.do(STARTED)
+            pod.do(TASKS, outcome="success" if good else "failure")
+            pod.do(VERIFIED, result="pass" if good else "fail", verifier="postcondition")
+            pod.do(COST, chance.expovariate(1 / 0.03), kind="inference")
+            length = chance.expovariate(1 / 10)
+            for bound in BOUNDS:
+                pod.do(BUCKETS, float(length <= float(bound)), le=bound)
+            if chance.random() < self.violates(at):
+                pod.do(VIOLATIONS, rule="pii", severity="low")
