@@ -35,7 +35,9 @@ class Gateway:
             "spec": spec,
         }
         made = await self._made(grouped(GATEWAY, "", "gatewayclasses"), played)
-        able = [{"name": "HTTPRouteRequestMirror"}, {"name": "HTTPRouteRequestPercentageMirror"}]
+        able = [
+            {"name": f"HTTPRouteRequest{kind}"} for kind in ("Mirror", "PercentageMirror", "MultipleMirrors")
+        ]
         accepted = _condition("Accepted", "True", made["metadata"]["generation"], reason="Accepted")
         status = {"conditions": [accepted], "supportedFeatures": able}
         path = grouped(GATEWAY, "", "gatewayclasses", "played") + "/status"

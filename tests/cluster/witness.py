@@ -11,7 +11,7 @@ from interlock.core import labels
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
 from tests.cluster.api import EVENTS, GATEWAY, INTERLOCK, Api, Heard, Manifest, grouped
-from tests.scenarios.rules import backends, check_status
+from tests.scenarios.rules import backends, check_status, mirrored
 
 KINDS = {
     "Rollout": grouped(INTERLOCK, "", "rollouts"),
@@ -109,7 +109,7 @@ class Witness:
             if status.candidate is not None:
                 given = weights.get(status.candidate.workload, 0)
                 assert given <= status.traffic.candidate_percent, "intent comes first"
-            assert not mirrors or status.traffic.shadow_percent, "nothing is mirrored that was not intended"
+            assert mirrors.items() <= mirrored(status).items(), "nothing is mirrored that was not intended"
 
     def stages(self, namespace: str) -> list[tuple[int, int, Stage]]:
         """Attempt, seq and stage of each transition, in order, each once."""

@@ -140,7 +140,7 @@ def settled(rollout: Rollout) -> Observation:
         recorded_seq=rollout.status.attempt.seq if rollout.status.attempt else 0,
         gates_due=False,
     )
-    names = dict(needed_workloads(seen, rollout.status))
+    names = {name: needed.mode for name, needed in needed_workloads(seen, rollout.status).items()}
     if rollout.status.stable:
         names[rollout.status.stable.workload] = "live"
     seen = replace(seen, workloads={name: running(rollout, name, mode) for name, mode in names.items()})

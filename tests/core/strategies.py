@@ -38,7 +38,7 @@ from tests.core.seen import (
     target,
     trying,
 )
-from tests.scenarios.objects import CANARY, FULL, SHADOW
+from tests.scenarios.objects import CANARY, CONTROLLED, FULL, SHADOW, Manifest
 
 PLACES = [
     (Stage.PREPARING, 0),
@@ -76,9 +76,10 @@ def evidence() -> st.SearchStrategy[EvidenceReport | Unreadable | None]:
 
 
 @st.composite
-def specs(draw: st.DrawFn, version: str) -> Rollout:
+def specs(draw: st.DrawFn, version: str, first: Manifest) -> Rollout:
     """The same Rollout, perhaps with another strategy than the attempt began with."""
-    strategy = draw(st.sampled_from([[SHADOW, CANARY, FULL]] * 3 + [[CANARY, FULL], [FULL]]))
+    edited = st.sampled_from([[CONTROLLED, CANARY, FULL], [SHADOW, CANARY, FULL], [CANARY, FULL], [FULL]])
+    strategy = draw(st.just([first, CANARY, FULL]) | edited)
     return parsed(version, strategy={"steps": strategy})
 
 
@@ -88,8 +89,10 @@ def observations(draw: st.DrawFn) -> Observation:
     stage, index = draw(st.sampled_from([*PLACES, (Stage.DONE, 0)]))
     version = draw(st.sampled_from(["v1", "v2", "v2", "v2", "v3"]))
     clock = draw(st.booleans())
-    base = at_rest() if stage is Stage.DONE else trying(stage, index, clock=clock)
-    spec = draw(specs(version)).spec
+    first = draw(st.sampled_from([SHADOW, CONTROLLED]))
+    began = parsed("v2", strategy={"steps": [first, CANARY, FULL]})
+    base = at_rest() if stage is Stage.DONE else trying(stage, index, clock=clock, spec=began)
+    spec = draw(specs(version, first)).spec
     seen = replace(base, rollout=base.rollout.model_copy(update={"spec": spec}))
     named: Target | Unusable = {"v1": V1, "v2": V2, "v3": V3}[version]
     tampered = target("v2", digest="0" * 64)
@@ -185,6 +188,7 @@ splits = st.sampled_from(
         TrafficStatus(stable_percent=80, candidate_percent=20),
         TrafficStatus(stable_percent=100, shadow_percent=20),
         TrafficStatus(shadow_percent=100),
+        TrafficStatus(stable_percent=100, shadow_percent=20, control_percent=20),
     ]
 )
 entries = made(
@@ -197,6 +201,7 @@ entries = made(
     stable_percent=st.just(100),
     candidate_percent=st.just(0),
     shadow_percent=st.just(0),
+    control_percent=st.just(0),
 )
 attempts = made(
     Attempt,

@@ -16,7 +16,7 @@ from interlock.core.traffic import ALL_STABLE, can_receive
 from interlock.model.release import Stage
 from tests.core.seen import FAILING, HARMFUL, NOW, V1, V2, after, at_rest, identity, kinds, report, trying
 from tests.core.strategies import PLACES, evidence, observations, strange
-from tests.scenarios.rules import backends, check_conditions, check_move
+from tests.scenarios.rules import backends, check_conditions, check_move, mirrored
 
 many = settings(
     max_examples=100,
@@ -95,7 +95,7 @@ def test_the_candidate_never_gets_more_than_its_intent(seen: Observation) -> Non
         weights, mirrors = backends(effect.manifest)
         assert split is not None
         assert weights.get(identity(V2).workload, 0) <= max(split.candidate_percent, split.stable_percent)
-        assert bool(mirrors) == (split.shadow_percent > 0)
+        assert mirrors == mirrored(decision.status)
 
 
 @many

@@ -254,7 +254,7 @@ def test_a_mean_is_in_per_cent_of_stable() -> None:
         ({**DEAR, "metric": "task-duration"}, "mean must not be used with the metric task-duration"),
         ({**SUCCESS, "metric": "task-duration"}, "compare must not be used with the metric task-duration"),
         ({**SUCCESS, "metric": "speed"}, "metric 'speed' must be one of "),
-        ({**SUCCESS, "during": ["Shadow", "Full"]}, "during must not have Shadow: in step shadow "),
+        ({**SUCCESS, "during": ["Shadow", "Full"]}, "during must not have Shadow while step shadow lacks"),
     ],
 )
 def test_what_cannot_be_judged_names_its_gate(gate: Manifest, words: str) -> None:

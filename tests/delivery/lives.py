@@ -23,9 +23,9 @@ def stable(name: str) -> Manifest:
     return version(name) | {"since": NOW}
 
 
-def shares(of_stable: int, of_candidate: int = 0, shadow: int = 0) -> Manifest:
+def shares(of_stable: int, of_candidate: int = 0, shadow: int = 0, **more: int) -> Manifest:
     """`status.traffic`."""
-    return {"stablePercent": of_stable, "candidatePercent": of_candidate, "shadowPercent": shadow}
+    return {"stablePercent": of_stable, "candidatePercent": of_candidate, "shadowPercent": shadow, **more}
 
 
 def quarantined(*digits: str) -> list[Manifest]:

@@ -12,6 +12,7 @@ API_VERSION = "interlock.dev/v1alpha1"
 NOW = "2025-01-01T00:00:00Z"
 DIGEST = "0123456789abcdef" * 4
 SHADOW: Manifest = {"name": "shadow", "shadow": {"percent": 20}}
+CONTROLLED: Manifest = {"name": "shadow", "shadow": {"percent": 20, "control": True}}
 CANARY: Manifest = {"name": "canary", "canary": {"percent": 5}}
 HALF: Manifest = {"name": "half", "canary": {"percent": 50}}
 FULL: Manifest = {"name": "full", "full": {}}

@@ -22,7 +22,7 @@ from tests.delivery.lives import (
     stable,
     version,
 )
-from tests.delivery.objects import FULL, Manifest, at, attempt
+from tests.delivery.objects import CANARY, CONTROLLED, FULL, HALF, Manifest, at, attempt
 
 ONLY_FULL: Manifest = {"strategy": {"steps": [FULL]}}
 PROMOTED: Manifest = {"stage": "Done", "outcome": "Promoted"}
@@ -57,6 +57,17 @@ def test_an_edited_strategy_starts_over(api: Api, place: str) -> None:
 @pytest.mark.parametrize("place", ACTIVE)
 def test_edited_gates_raise_the_seq_and_nothing_else(api: Api, place: str) -> None:
     Life(api).until(place).live(moved(place))
+
+
+def test_a_shadow_with_a_control_mirrors_the_same_share_to_both(api: Api) -> None:
+    both = LIFE["shadow"] | {"traffic": shares(100, shadow=20, controlPercent=20)}
+    life = Life(api, {"strategy": {"steps": [CONTROLLED, CANARY, HALF, FULL]}}).until("preparing")
+    for other in (0, 19, 21):
+        wrong = both | {"traffic": shares(100, shadow=20, controlPercent=other)}
+        assert SHARES in life.write(wrong)
+    assert SHARES in life.write(LIFE["shadow"]), "what is not said is 0"
+    life.live(both, LIFE["canary"])
+    assert RAISED in life.write(LIFE["canary"] | {"traffic": shares(95, 5, controlPercent=20)})
 
 
 @pytest.mark.parametrize("place", ["shadow", "canary", "half", "soaking"])
@@ -140,8 +151,13 @@ def _to(place: str, number: int = 2, seq: int | None = None, **changes: Any) -> 
 
 
 SUMS = "must have `stablePercent` and `candidatePercent` that sum to 0 or 100"
-NO_SHARE = "must have `traffic.candidatePercent` and `traffic.shadowPercent` 0 unless"
-RAISED = "must not raise `traffic.candidatePercent` or `traffic.shadowPercent` without another `attempt.seq`"
+NO_SHARE = (
+    "must have `traffic.candidatePercent`, `traffic.shadowPercent` and `traffic.controlPercent` 0 unless"
+)
+RAISED = (
+    "must not raise `traffic.candidatePercent`, `traffic.shadowPercent` or `traffic.controlPercent` without "
+    "another `attempt.seq`"
+)
 SHARES = "must have the shares in `status.traffic` that `spec.strategy.steps` has for the step that begins"
 STEP = "must have a `status.attempt` in one of `spec.strategy.steps`"
 LEFT_OUT = "must leave out no step"
@@ -169,6 +185,9 @@ ILLEGAL: list[tuple[str, Manifest, str]] = [
     ("canary", LIFE["canary"] | {"traffic": shares(0, 100)}, RAISED),
     ("canary", LIFE["canary"] | {"traffic": shares(95, 5, shadow=1)}, RAISED),
     ("shadow", LIFE["shadow"] | {"traffic": shares(100, shadow=21)}, RAISED),
+    ("shadow", LIFE["shadow"] | {"traffic": shares(100, shadow=20, controlPercent=20)}, RAISED),
+    ("preparing", LIFE["preparing"] | {"traffic": shares(100, controlPercent=20)}, NO_SHARE),
+    ("preparing", LIFE["shadow"] | {"traffic": shares(100, shadow=20, controlPercent=20)}, SHARES),
     ("first", FIRST | {"traffic": shares(0, 100)}, NO_SHARE),
     ("serving", SERVING | {"traffic": shares(95, 5)}, NO_SHARE),
     ("preparing", LIFE["preparing"] | {"traffic": shares(100, shadow=20)}, NO_SHARE),

@@ -13,6 +13,7 @@ from tests.delivery.objects import (
     ALERT,
     CANARY,
     COMPARE,
+    CONTROLLED,
     FULL,
     HALF,
     LIMIT,
@@ -185,6 +186,16 @@ BAD_ROLLOUTS: list[tuple[str, Any, str, str]] = [
         f"{GATES}[0].alert.matchLabels.severity",
         "Too long",
     ),
+    (f"{STEPS}.0.shadow.control", "yes", f"{STEPS}[0].shadow.control", "must be of type boolean"),
+    *(
+        (
+            GATES,
+            [gate | {"during": ["Full", "Shadow"]}, LIMIT],
+            "spec",
+            "must have `shadow.control: true` in each",
+        )
+        for gate in (COMPARE, TAIL, MEAN)
+    ),
     (f"{STEPS}.0.shadow.replicas", 0, f"{STEPS}[0].shadow.replicas", "greater than or equal to 1"),
     (f"{STEPS}.0.shadow.replicas", 10_001, f"{STEPS}[0].shadow.replicas", "less than or equal to 10000"),
     (f"{STEPS}.1.canary.replicas", 0, f"{STEPS}[1].canary.replicas", "greater than or equal to 1"),
@@ -278,6 +289,17 @@ BAD_VERSIONS: list[tuple[str, Any, str, str]] = [
 @pytest.mark.parametrize(("path", "value", "field", "words"), BAD_ROLLOUTS)
 def test_a_bad_rollout_is_refused(anywhere: Api, path: str, value: Any, field: str, words: str) -> None:
     _refused(anywhere, at(rollout(), path, value), field, words)
+
+
+@pytest.mark.parametrize("gate", [COMPARE, TAIL, MEAN], ids=lambda gate: gate["name"])
+def test_a_shadow_may_be_compared_where_every_one_has_a_control(anywhere: Api, gate: dict[str, Any]) -> None:
+    compared = at(rollout(), GATES, [gate | {"during": ["Shadow", "Full"]}])
+    both = at(compared, STEPS, [CONTROLLED, CONTROLLED | {"name": "again"}, FULL])
+    assert anywhere.create(both, dry_run=True).ok
+    one = at(compared, STEPS, [CONTROLLED, SHADOW | {"name": "alone"}, FULL])
+    _refused(anywhere, one, "spec", "must have `shadow.control: true` in each `shadow` step")
+    none = at(compared, STEPS, [CANARY, FULL])
+    assert anywhere.create(none, dry_run=True).ok
 
 
 @pytest.mark.parametrize(("path", "value", "field", "words"), BAD_VERSIONS)

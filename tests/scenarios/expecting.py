@@ -42,6 +42,7 @@ def roles(status: RolloutStatus) -> dict[str, str]:
         found[shadow_name(status.candidate.workload)] = "shadow"
     if status.stable is not None:
         found[status.stable.workload] = "stable"
+        found[shadow_name(status.stable.workload)] = "control"
     return found
 
 
@@ -100,6 +101,7 @@ def _lists(found: Rollout, expect: Expect) -> list[Looked]:
         "stable": split.stable_percent if split else 0,
         "candidate": split.candidate_percent if split else 0,
         "shadow": split.shadow_percent if split else 0,
+        "control": split.control_percent if split else 0,
     }
     held = None if expect.quarantine is None else list(expect.quarantine)
     verdicts = {gate.name: str(gate.verdict) for gate in status.gates}
@@ -153,7 +155,8 @@ async def _weights(world: World, found: Rollout, wanted: dict[str, int] | str) -
         weights, mirrors = backends(route)
         seen = {names.get(name, name): weight for name, weight in weights.items()}
         for name, percent in mirrors.items():
-            seen["mirror" if names.get(name) == "shadow" else name] = percent
+            role = names.get(name, name)
+            seen["mirror" if role == "shadow" else role] = percent
     return [_differs("the route", seen, wanted)]
 
 
@@ -269,7 +272,7 @@ def _counted(world: World, expect: Expect, counted: Counted) -> list[Looked]:
         others = kinds - set(rule.only) if rule.only is not None else set()
         looked.append(("what is written", sorted(others) or None))
     for role, wanted in expect.tasks.items():
-        done = world.mirrored if role == "shadow" else world.served
+        done = world.mirrored if role in ("shadow", "control") else world.served
         names = [name for name in done if _role_of(world, name) == role]
         seen = sum(done[name] - counted.tasks[name] for name in names)
         looked.append((f"the tasks of {role}", None if (seen > 0) == (wanted == "some") else seen))

@@ -47,6 +47,7 @@ def template(image: str = "example.com/agent:1") -> Manifest:
 
 
 SHADOW = {"name": "shadow", "shadow": {"percent": 20}, "minDurationSeconds": 30, "minTasks": 5}
+CONTROLLED = {**SHADOW, "shadow": {"percent": 20, "control": True}}
 CANARY = {"name": "canary", "canary": {"percent": 20}, "minDurationSeconds": 60, "minTasks": 20}
 FULL = {"name": "full", "full": {"soakSeconds": 60, "holdoutPercent": 10}, "minTasks": 20}
 SUCCESS = {"name": "success", "metric": "verified-success-rate", "compare": {"worseByPoints": "0"}}

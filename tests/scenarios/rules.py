@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from interlock.core import labels
+from interlock.core.workloads import shadow_name
 from interlock.model.release import Outcome, Stage
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import Attempt, RolloutStatus, TrafficStatus
@@ -77,9 +78,8 @@ async def _check_route(objects: Objects, before: Manifest | None, route: Manifes
         assert await objects.get("Service", meta["namespace"], name), f"{name} does not exist"
         if weight and not reverting and name == candidate:
             assert await endpoints(objects, meta["namespace"], name), f"{name} has no endpoints"
-    for mirror in mirrors:
-        assert status.traffic is not None
-        assert status.traffic.shadow_percent, "nothing is mirrored that was not intended first"
+    for mirror, share in mirrors.items():
+        assert share <= mirrored(status).get(mirror, 0), "nothing is mirrored that was not intended first"
         assert await endpoints(objects, meta["namespace"], mirror), f"{mirror} has no endpoints"
     intended = status.traffic.candidate_percent if status.traffic else 0
     assert weights.get(candidate, 0) <= intended, "intent comes first"
@@ -106,6 +106,13 @@ def backends(route: Manifest) -> tuple[dict[str, int], dict[str, int]]:
     weights = {backend["name"]: backend["weight"] for backend in rule["backendRefs"]}
     mirrors = [item["requestMirror"] for item in rule.get("filters") or []]
     return weights, {mirror["backendRef"]["name"]: mirror.get("percent", 100) for mirror in mirrors}
+
+
+def mirrored(status: RolloutStatus) -> dict[str, int]:
+    """What is to be mirrored, by the Service that is to get it."""
+    split = status.traffic or TrafficStatus()
+    sides = ((status.candidate, split.shadow_percent), (status.stable, split.control_percent))
+    return {shadow_name(version.workload): share for version, share in sides if version and share}
 
 
 async def endpoints(objects: Objects, namespace: str, service: str) -> int:

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 from interlock.simulation.script import Script, Seconds, Strict
 
 Manifest = dict[str, Any]
-Role = Literal["stable", "candidate", "shadow"]
+Role = Literal["stable", "candidate", "shadow", "control"]
 """A workload by what it is for at the moment."""
 
 
@@ -47,10 +47,10 @@ class Expect(Strict):
     """The version's name; `none` while there is none."""
     candidate: str | None = None
     weights: dict[str, int] | Literal["none"] | None = None
-    """Of the route: by role, or by name where the workload has none; and what is mirrored (`mirror`). {} is a
-    closed route, `none` no route at all."""
+    """Of the route: by role, or by name where the workload has none; and what is mirrored (`mirror`; to
+    stable's own shadow, `control`). {} is a closed route, `none` no route at all."""
     traffic: dict[str, int] | None = None
-    """The same as intended by the status: stable, candidate, shadow."""
+    """The same as intended by the status: stable, candidate, shadow, control."""
     conditions: dict[str, Condition | str] = Field(default_factory=dict)
     """By type: `True/Reason`, `absent`, or with words of the message."""
     templates: dict[str, Condition | str] = Field(default_factory=dict)

@@ -24,7 +24,11 @@ GATEWAY_CLASS: Manifest = {
     "metadata": {"name": "example"},
     "spec": {"controllerName": "example.com/gateway"},
     "status": {
-        "supportedFeatures": [{"name": "HTTPRoute"}, {"name": "HTTPRouteRequestPercentageMirror"}],
+        "supportedFeatures": [
+            {"name": "HTTPRoute"},
+            {"name": "HTTPRouteRequestPercentageMirror"},
+            {"name": "HTTPRouteRequestMultipleMirrors"},
+        ],
     },
 }
 """Of a gateway that can do what a step may ask for."""

@@ -41,6 +41,7 @@ from tests.scenarios.world import World
 
 NAMED: dict[str, Manifest] = {
     "shadow": objects.SHADOW,
+    "controlled": objects.CONTROLLED,
     "canary": objects.CANARY,
     "full": objects.FULL,
     "success": objects.SUCCESS,

@@ -40,10 +40,9 @@ def wanted_workloads(seen: Observation, status: RolloutStatus) -> dict[str, Want
     wanted: dict[str, Wanted] = {}
     if status.stable:
         wanted[status.stable.workload] = Wanted(status.stable, "live", sizes.serving(rollout))
-    if status.candidate:
-        for name, mode in needed_workloads(seen, status).items():
-            replicas = sizes.candidate(rollout) if mode == "live" else sizes.shadow(rollout)
-            wanted[name] = Wanted(status.candidate, mode, replicas)
+    for name, needed in needed_workloads(seen, status).items():
+        replicas = sizes.candidate(rollout) if needed.mode == "live" else sizes.shadow(rollout)
+        wanted[name] = Wanted(needed.identity, needed.mode, replicas)
     return wanted
 
 
@@ -145,14 +144,14 @@ def deleted(seen: Observation, status: RolloutStatus) -> list[Effect]:
 
 
 def _kept_for_attempt(status: RolloutStatus) -> set[str]:
-    """The candidate's workloads while the attempt is active. A shadow is done with when the gateway has
+    """The candidate's workloads while the attempt is active. Shadows are done with when the gateway has
     accepted a route without the mirror: a mirror to a missing Service fails the live requests."""
-    attempt = status.attempt
-    if attempt is None or status.candidate is None or attempt.stage not in ACTIVE:
+    attempt, candidate, stable = status.attempt, status.candidate, status.stable
+    if attempt is None or candidate is None or attempt.stage not in ACTIVE:
         return set()
     accepted = attempt.step_started_time is not None
-    live = status.candidate.workload
-    return {live} if accepted else {live, workloads.shadow_name(live)}
+    mirrored = () if accepted else (candidate, *([stable] if stable else []))
+    return {candidate.workload, *(workloads.shadow_name(version.workload) for version in mirrored)}
 
 
 def _named_by(route: RouteState | None) -> set[str]:

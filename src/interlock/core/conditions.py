@@ -190,6 +190,7 @@ def _traffic_shifted(seen: Observation) -> dict[ConditionType, Said]:
     split = current.traffic
     text = f"stable {split.stable_percent} %, candidate {split.candidate_percent} %"
     text += f", mirrored {split.shadow_percent} %" if split.shadow_percent else ""
+    text += f" and to stable's shadow {split.control_percent} %" if split.control_percent else ""
     text = "the route is closed" if is_closed(current) else text
     found = current.attempt.split_mismatch if current.attempt else None
     if found is not None:

@@ -156,6 +156,8 @@ def _may_name(after: Observation, intent: RolloutStatus) -> bool:
         named.append(intent.candidate.workload)
     if intent.candidate and split.shadow_percent:
         named.append(works.shadow_name(intent.candidate.workload))
+    if split.control_percent:
+        named.append(works.shadow_name(intent.stable.workload))
     return all(traffic.can_receive(after.workloads.get(name, NOTHING)) for name in named)
 
 

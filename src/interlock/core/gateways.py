@@ -11,10 +11,11 @@ from typing import Final
 
 from interlock.core.observation import Manifest
 from interlock.core.parts import mapping, text
-from interlock.model.rollout import Step
+from interlock.model.rollout import Shadow, Step
 
 MIRROR: Final = "HTTPRouteRequestMirror"
 MIRROR_PERCENT: Final = "HTTPRouteRequestPercentageMirror"
+MIRRORS: Final = "HTTPRouteRequestMultipleMirrors"
 """Names of features in the Gateway API's `GatewayClass.status.supportedFeatures`."""
 
 _HTTP: Final = "HTTPRoute"
@@ -31,6 +32,8 @@ class Capabilities:
     """A RequestMirror filter copies live requests to a second Service."""
     mirror_percent: bool
     """Its `percent` is honoured; without, every request is copied."""
+    mirrors: bool
+    """Several such filters in one rule are each honoured."""
     weights: bool
     """`backendRefs[].weight` splits live requests."""
 
@@ -42,22 +45,25 @@ class _Known:
     name: str
     mirror: bool = False
     mirror_percent: bool = False
+    mirrors: bool = False
 
 
 # Weights are core, so each of these has them. The rest: *measured* with requests against the version named,
 # else out of the conformance report (kubernetes-sigs/gateway-api, conformance/reports) of that version.
 _KNOWN: Final = {
-    "gateway.envoyproxy.io/gatewayclass-controller": _Known("Envoy Gateway", True, True),  # measured 1.9.1
+    "gateway.envoyproxy.io/gatewayclass-controller": _Known(
+        "Envoy Gateway", True, True, True
+    ),  # measured 1.9.1
     # measured 1.33.8: `percent` is passed over and every request copied; so says the report of 1.33.0
-    "projectcontour.io/gateway-controller": _Known("Contour", True),
+    "projectcontour.io/gateway-controller": _Known("Contour", True, mirrors=True),
     # measured 3.7.5: answers every request of a route with a mirror by 500; so says the report of 3.6.0
     "traefik.io/gateway-controller": _Known("Traefik"),
     # 1.28.0; 1.24 had no percentage, but lists its features itself
-    "istio.io/gateway-controller": _Known("Istio", True, True),
+    "istio.io/gateway-controller": _Known("Istio", True, True, True),
     "kgateway.dev/kgateway": _Known("kgateway", True),  # 2.1.0
-    "agentgateway.dev/agentgateway": _Known("agentgateway", True, True),  # 1.1.0
-    "io.cilium/gateway-controller": _Known("Cilium", True, True),  # 1.19.0-pre.2
-    "gateway.nginx.org/nginx-gateway-controller": _Known("NGINX Gateway Fabric", True, True),  # 2.3.0
+    "agentgateway.dev/agentgateway": _Known("agentgateway", True, True, True),  # 1.1.0
+    "io.cilium/gateway-controller": _Known("Cilium", True, True, True),  # 1.19.0-pre.2
+    "gateway.nginx.org/nginx-gateway-controller": _Known("NGINX Gateway Fabric", True, True, True),  # 2.3.0
     "networking.gke.io/gateway": _Known("GKE Gateway", True, True),  # 1.34.4-gke.1047000, 1.30.3 for gxlb
     "konghq.com/kic-gateway-controller": _Known("Kong Ingress Controller"),  # 3.4.0
     # 2.0.6, which skips the test of weights as flaky; the documentation of its load balancing promises them
@@ -77,10 +83,11 @@ def capabilities(gateway_class: Manifest) -> Capabilities:
             controller,
             mirror=percent or MIRROR in features,
             mirror_percent=percent,
+            mirrors=MIRRORS in features,
             weights=any(feature.startswith(_HTTP) for feature in features),
         )
     known = _KNOWN.get(controller, _Known(controller))
-    return Capabilities(controller, known.mirror, known.mirror_percent, weights=True)
+    return Capabilities(controller, known.mirror, known.mirror_percent, known.mirrors, weights=True)
 
 
 def _features(gateway_class: Manifest) -> frozenset[str]:
@@ -101,11 +108,8 @@ def refusal(steps: Sequence[Step], capabilities: Capabilities) -> str:
 
 
 def _refused(step: Step, able: Capabilities) -> str:
-    if step.shadow and not able.mirror:
-        return _sentence(step, "`shadow`", able, *_without_mirror(able, step.shadow.percent))
-    if step.shadow and step.shadow.percent < _ALL and not able.mirror_percent:
-        asked = f"`shadow.percent` {step.shadow.percent}"
-        return _sentence(step, asked, able, "mirrors every request", "use 100 or leave the step out")
+    if step.shadow:
+        return _mirror_refused(step, step.shadow, able)
     if able.weights:
         return ""
     if step.canary:
@@ -117,12 +121,30 @@ def _refused(step: Step, able: Capabilities) -> str:
     return ""
 
 
+def _mirror_refused(step: Step, shadow: Shadow, able: Capabilities) -> str:
+    if not able.mirror:
+        return _sentence(step, "`shadow`", able, *_without_mirror(able, shadow.percent))
+    if shadow.percent < _ALL and not able.mirror_percent:
+        asked = f"`shadow.percent` {shadow.percent}"
+        return _sentence(step, asked, able, "mirrors every request", "use 100 or leave the step out")
+    if shadow.control and not able.mirrors:
+        return _sentence(step, "`shadow.control`", able, *_without_a_second_mirror(able))
+    return ""
+
+
 def _without_mirror(able: Capabilities, percent: int) -> tuple[str, str]:
     if able.controller in _KNOWN:
         return "mirrors no requests", "leave the step out"
     feature = MIRROR if percent == _ALL else MIRROR_PERCENT
     remedy = f"leave the step out, or have its GatewayClass list {feature} in `status.supportedFeatures`"
     return "does not say that it mirrors requests", remedy
+
+
+def _without_a_second_mirror(able: Capabilities) -> tuple[str, str]:
+    if able.controller in _KNOWN:
+        return "mirrors to one Service only", "leave `control` out"
+    remedy = f"leave `control` out, or have its GatewayClass list {MIRRORS} in `status.supportedFeatures`"
+    return "does not say that it mirrors to two Services", remedy
 
 
 def _sentence(step: Step, asked: str, able: Capabilities, why: str, remedy: str) -> str:

@@ -208,6 +208,7 @@ def _entry(
         stable_percent=split.stable_percent,
         candidate_percent=split.candidate_percent,
         shadow_percent=split.shadow_percent,
+        control_percent=split.control_percent,
     )
 
 

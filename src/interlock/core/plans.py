@@ -98,8 +98,8 @@ def _during_problem(gate: Gate, steps: tuple[Step, ...]) -> str:
         unfit = next((step for step in steps if step.shadow and not _compares(step)), None)
         if unfit:
             return (
-                f"during must not have Shadow: in step {unfit.name} there is no like of the candidate to "
-                "compare it with, as live stable does what the shadow must not"
+                f"during must not have Shadow while step {unfit.name} lacks `shadow.control: true`: there is "
+                "no like of the candidate to compare it with, as live stable does what the shadow must not"
             )
     return ""
 
@@ -210,7 +210,7 @@ def _compares(step: Step) -> bool:
     """Whether there is something like the candidate, at the same time, to compare it with."""
     if step.full:
         return step.full.holdout_percent > 0
-    return step.canary is not None
+    return step.shadow.control if step.shadow else True
 
 
 def _share(step: Step) -> float:

@@ -3,7 +3,7 @@
 n            max(spec.replicas, replicas when the attempt began) while two versions are up, else spec.replicas
 stable       n
 candidate    canary step: min(n, canary.replicas or n)     full: n     shadow: as for the next live step
-shadow       shadow.replicas, else what the mirrored share of n needs, at least 1
+shadow       shadow.replicas, else what the mirrored share of n needs, at least 1; stable's as the candidate's
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def must_grow(rollout: Rollout, index: int) -> bool:
 
 
 def shadow(rollout: Rollout) -> int:
-    """Pods of the shadow workload: enough for the largest mirrored share of all steps."""
+    """Pods of a shadow workload: enough for the largest mirrored share of all steps."""
     shadows = [step.shadow for step in rollout.spec.strategy.steps if step.shadow]
     asked = [each.replicas or -(-serving(rollout) * each.percent // 100) for each in shadows]
     return max([1, *asked])

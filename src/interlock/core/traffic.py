@@ -22,9 +22,13 @@ def intended(step: Step) -> TrafficStatus:
     """The split that a step asks for; whole percent, live shares sum to 100.
 
     shadow  100/0 + mirror      canary p   100−p/p      full, hold-out h   h/100−h
+
+    A shadow with a control is mirrored twice, the same share to each: which requests, is drawn for either.
     """
     if step.shadow:
-        return TrafficStatus(stable_percent=100, shadow_percent=step.shadow.percent)
+        share = step.shadow.percent
+        control = share if step.shadow.control else 0
+        return TrafficStatus(stable_percent=100, shadow_percent=share, control_percent=control)
     if step.canary:
         return TrafficStatus(stable_percent=100 - step.canary.percent, candidate_percent=step.canary.percent)
     holdout = step.full.holdout_percent if step.full else 0
@@ -54,8 +58,9 @@ def http_route(
         ],
         "filters": [],  # said even when empty: a mirror that is left over must not pass for as intended
     }
-    if traffic.shadow_percent and candidate:
-        rule["filters"].append(_mirror(shadow_name(candidate), settings.port, traffic.shadow_percent))
+    for version, share in ((candidate, traffic.shadow_percent), (stable, traffic.control_percent)):
+        if version and share:
+            rule["filters"].append(_mirror(shadow_name(version), settings.port, share))
     return {
         "apiVersion": ROUTE_API_VERSION,
         "kind": "HTTPRoute",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import rfc8785
@@ -12,8 +13,8 @@ from interlock.core import clock, silence, sizes, traffic, workloads
 from interlock.core.observation import NOTHING, Observation, Template
 from interlock.core.route import is_applied
 from interlock.errors import SpecError
-from interlock.model.release import Stage
-from interlock.model.rollout import Rollout, RolloutSpec, Step
+from interlock.model.release import Stage, VersionIdentity
+from interlock.model.rollout import Rollout, RolloutSpec, Shadow, Step
 from interlock.model.rolloutstatus import Attempt, RolloutStatus
 
 ACTIVE = frozenset({Stage.PREPARING, Stage.RUNNING, Stage.SOAKING, Stage.REVERTING})
@@ -66,28 +67,44 @@ def share_in_words(step: Step) -> str:
     """How much traffic a step gives the candidate."""
     split = traffic.intended(step)
     if split.shadow_percent:
-        return f"{split.shadow_percent} % of requests, mirrored"
+        either = ", and the same share to a shadow of stable" if split.control_percent else ""
+        return f"{split.shadow_percent} % of requests, mirrored{either}"
     return f"{split.candidate_percent} % of requests"
 
 
 # ------------------------------------------------------------------ workloads
-def needed_workloads(seen: Observation, status: RolloutStatus) -> dict[str, str]:
-    """The candidate's workloads that the attempt needs now, by name to mode.
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """One workload that an attempt needs beside the one that serves: whose, and in which mode."""
 
-    The shadow is needed until the last shadow step is over. The live one is prepared from the start, so
-    that a canary never waits for pods.
+    identity: VersionIdentity
+    mode: str
+
+
+def needed_workloads(seen: Observation, status: RolloutStatus) -> dict[str, Needed]:
+    """The workloads that the attempt needs now, by name.
+
+    A shadow is needed until the last step that mirrors to it is over, stable's as the candidate's. The live
+    one is prepared from the start, so that a canary never waits for pods.
     """
-    attempt, candidate = status.attempt, status.candidate
+    attempt, candidate, stable = status.attempt, status.candidate, status.stable
     if attempt is None or candidate is None or attempt.stage not in ACTIVE:
         return {}
-    needed = {candidate.workload: "live"}
-    steps = seen.rollout.spec.strategy.steps
-    begun = attempt.step_index if attempt.stage is Stage.RUNNING else 0
-    shadows_ahead = any(step.kind == "shadow" for step in steps[begun:]) and not attempt.fast_path
-    first_version = status.stable is None
-    if shadows_ahead and attempt.stage in (Stage.PREPARING, Stage.RUNNING) and not first_version:
-        needed[workloads.shadow_name(candidate.workload)] = "shadow"
+    needed = {candidate.workload: Needed(candidate, "live")}
+    ahead = _shadows_ahead(seen, attempt)
+    if stable is not None and ahead:
+        needed[workloads.shadow_name(candidate.workload)] = Needed(candidate, "shadow")
+        if any(shadow.control for shadow in ahead):
+            needed[workloads.shadow_name(stable.workload)] = Needed(stable, "shadow")
     return needed
+
+
+def _shadows_ahead(seen: Observation, attempt: Attempt) -> list[Shadow]:
+    """What is still mirrored, from the present step on."""
+    if attempt.fast_path or attempt.stage not in (Stage.PREPARING, Stage.RUNNING):
+        return []
+    begun = attempt.step_index if attempt.stage is Stage.RUNNING else 0
+    return [step.shadow for step in seen.rollout.spec.strategy.steps[begun:] if step.shadow]
 
 
 def unavailable(seen: Observation) -> list[str]:

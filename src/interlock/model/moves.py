@@ -108,7 +108,10 @@ _STABLE_IS_CANDIDATE = (
     "&& self.stable.uid == oldSelf.candidate.uid && self.stable.digest == oldSelf.candidate.digest "
     "&& self.stable.workload == oldSelf.candidate.workload"
 )
-_NO_SHARE = "self.?traffic.optMap(split, split.candidatePercent + split.shadowPercent).orValue(0) == 0"
+_NO_SHARE = (
+    "self.?traffic.optMap(split, split.candidatePercent + split.shadowPercent "
+    "+ split.?controlPercent.orValue(0)).orValue(0) == 0"
+)
 
 STATUS = rules(
     ("has(self.attempt) || !has(oldSelf.attempt)", "must keep `attempt` once there is one"),
@@ -123,20 +126,21 @@ STATUS = rules(
     (
         (f"{_NO_SHARE} || self.?attempt.?stage.orValue('') in ['Running', 'Soaking']"),
         (
-            "must have `traffic.candidatePercent` and `traffic.shadowPercent` 0 unless `attempt.stage` is "
-            "Running or Soaking"
+            "must have `traffic.candidatePercent`, `traffic.shadowPercent` and `traffic.controlPercent` 0 "
+            "unless `attempt.stage` is Running or Soaking"
         ),
     ),
     (
         (
-            # with another `number` the attempt is Preparing, and both shares are 0 by the rule above
+            # with another `number` the attempt is Preparing, and all shares are 0 by the rule above
             f"{_NO_SHARE} || self.?attempt.?seq != oldSelf.?attempt.?seq "
             "|| (self.traffic.candidatePercent <= oldSelf.?traffic.?candidatePercent.orValue(0) "
-            "&& self.traffic.shadowPercent <= oldSelf.?traffic.?shadowPercent.orValue(0))"
+            "&& self.traffic.shadowPercent <= oldSelf.?traffic.?shadowPercent.orValue(0) "
+            "&& self.traffic.?controlPercent.orValue(0) <= oldSelf.?traffic.?controlPercent.orValue(0))"
         ),
         (
-            "must not raise `traffic.candidatePercent` or `traffic.shadowPercent` without another "
-            "`attempt.seq`: a share is raised by a transition only"
+            "must not raise `traffic.candidatePercent`, `traffic.shadowPercent` or `traffic.controlPercent` "
+            "without another `attempt.seq`: a share is raised by a transition only"
         ),
     ),
     (
@@ -210,7 +214,9 @@ ROLLOUT = rules(
             f"{_STANDS} || !({_HAS_STEP}) || (has(self.status.traffic) && {_STEP}.all(step, "
             "self.status.traffic.candidatePercent == (has(step.canary) ? step.canary.percent "
             ": has(step.full) ? 100 - step.full.?holdoutPercent.orValue(0) : 0) "
-            "&& self.status.traffic.shadowPercent == (has(step.shadow) ? step.shadow.percent : 0)))"
+            "&& self.status.traffic.shadowPercent == (has(step.shadow) ? step.shadow.percent : 0) "
+            "&& self.status.traffic.?controlPercent.orValue(0) "
+            "== (has(step.shadow) && step.shadow.?control.orValue(false) ? step.shadow.percent : 0)))"
         ),
         "must have the shares in `status.traffic` that `spec.strategy.steps` has for the step that begins",
     ),

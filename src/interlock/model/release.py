@@ -55,6 +55,7 @@ class Entry(ApiModel):
     stable_percent: WholePercent
     candidate_percent: WholePercent
     shadow_percent: WholePercent
+    control_percent: WholePercent = 0
 
 
 class VersionIdentity(ApiModel):

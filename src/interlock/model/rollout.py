@@ -120,7 +120,10 @@ class Shadow(ApiModel):
     percent: Annotated[int, Field(ge=1, le=100)]
     """Share of live requests that is mirrored."""
     replicas: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Pods of the shadow workload; as many as the mirrored share needs when absent."""
+    """Pods of each shadow workload; as many as the mirrored share needs when absent."""
+    control: bool = False
+    """Mirror the same share to a shadow of the stable version as well, with the same tools suppressed. Only
+    then can `compare`, `tail` and `mean` gates that have `Shadow` in `during` judge in this step."""
 
 
 class Canary(ApiModel):
@@ -286,8 +289,25 @@ class OnRevert(ApiModel):
     """After this the workload is deleted, conversations or not."""
 
 
+_SHADOWS_HAVE_CONTROLS = rules(
+    (
+        (
+            "!has(self.analysis) || !has(self.analysis.gates) || !self.analysis.gates.exists(g, "
+            "has(g.during) && 'Shadow' in g.during && (has(g.compare) || has(g.tail) || has(g.mean))) "
+            "|| self.strategy.steps.all(s, !has(s.shadow) || (has(s.shadow.control) && s.shadow.control))"
+        ),
+        (
+            "must have `shadow.control: true` in each `shadow` step when a `compare`, `tail` or `mean` gate "
+            "has `Shadow` in `during`: a shadow is compared with stable's shadow only"
+        ),
+    )
+)
+
+
 class RolloutSpec(ApiModel):
     """Which version should serve, how to get there, when to turn back."""
+
+    model_config = ConfigDict(json_schema_extra=_SHADOWS_HAVE_CONTROLS)
 
     agent: Annotated[DnsLabel, Field(json_schema_extra=IMMUTABLE)]
     """Name of the agent; cannot be changed."""

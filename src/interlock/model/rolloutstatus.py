@@ -106,7 +106,7 @@ class Attempt(ApiModel):
 
 
 class TrafficStatus(ApiModel):
-    """The intended split of live requests, and the mirrored share; live shares sum to 0 or 100."""
+    """The intended split of live requests, and the mirrored shares; live shares sum to 0 or 100."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -121,6 +121,8 @@ class TrafficStatus(ApiModel):
     stable_percent: WholePercent = 0
     candidate_percent: WholePercent = 0
     shadow_percent: WholePercent = 0
+    control_percent: WholePercent = 0
+    """What is mirrored to stable's own shadow, with which the candidate's is compared."""
 
 
 class GateStatus(ApiModel):

@@ -267,7 +267,7 @@ class Observer:
         around = Surroundings(
             rollouts=near.of_agent(namespace, rollout.spec.agent),
             children=await self._under_our_names(seen, wanted),
-            services=near.selecting(namespace, _names(tried) if tried else ()),
+            services=near.selecting(namespace, (*_names(tried), *_controls(seen)) if tried else ()),
             routes=near.claiming(claims_of(rollout)),
             gateways=gateways,
             classes=near.classes(gateways.values()),
@@ -313,13 +313,28 @@ def _names(version: VersionIdentity) -> tuple[str, str]:
     return version.workload, workloads.shadow_name(version.workload)
 
 
+def _controls(seen: Observation) -> list[str]:
+    """The shadow of the version that serves, where a step asks for one."""
+    stable, steps = seen.rollout.status.stable, seen.rollout.spec.strategy.steps
+    asked = stable is not None and any(step.shadow and step.shadow.control for step in steps)
+    return [workloads.shadow_name(stable.workload)] if stable and asked else []
+
+
 def _pods(seen: Observation, tried: VersionIdentity) -> Sequence[Pod]:
-    """Labels of the pods of the version that is tried or comes next."""
+    """Labels of the pods of the version that is tried or comes next, and of the control's."""
     made = [seen.workloads[name].deployment for name in _names(tried) if name in seen.workloads]
     running = [labels_ for m in made if m is not None and (labels_ := workloads.pod_labels(m))]
-    if running or isinstance(seen.template, Unusable):
-        return running
-    return clone_labels(seen.rollout, tried.version, tried.workload, seen.template)
+    if not running and not isinstance(seen.template, Unusable):
+        return *clone_labels(seen.rollout, tried.version, tried.workload, seen.template), *_control_pods(seen)
+    return *running, *_control_pods(seen)
+
+
+def _control_pods(seen: Observation) -> list[Pod]:
+    """Labels of the pods of stable's shadow: those of its live pods but for mode and workload."""
+    stable = seen.rollout.status.stable
+    live = seen.workloads.get(stable.workload, NOTHING).deployment if stable else None
+    theirs = workloads.pod_labels(live) if live is not None else {}
+    return [theirs | {labels.MODE: "shadow", labels.WORKLOAD: name} for name in _controls(seen)]
 
 
 def _to_be_made(seen: Observation, wanted: VersionIdentity | None) -> Iterator[tuple[str, str]]:
@@ -335,7 +350,7 @@ def _to_be_made(seen: Observation, wanted: VersionIdentity | None) -> Iterator[t
     live, shadow = _names(begins)
     yield from ((kind, live) for kind in PARTS)
     if any(step.shadow for step in seen.rollout.spec.strategy.steps):
-        yield from (("Deployment", shadow), ("Service", shadow))
+        yield from ((kind, name) for name in (shadow, *_controls(seen)) for kind in ("Deployment", "Service"))
 
 
 def _is_of_a_workload(manifest: Manifest) -> bool:

@@ -83,8 +83,13 @@ class Telemetry:
         stable = status.stable.version if status.stable else ""
         put(self.info, (*place, rollout.spec.agent, stable, status.phase or ""), 1)
         split = status.traffic
-        shares = (split.stable_percent, split.candidate_percent, split.shadow_percent) if split else (0, 0, 0)
-        for track, share in zip(("stable", "candidate", "shadow"), shares, strict=True):
+        shares = {
+            "stable": split.stable_percent if split else 0,
+            "candidate": split.candidate_percent if split else 0,
+            "shadow": split.shadow_percent if split else 0,
+            "control": split.control_percent if split else 0,
+        }
+        for track, share in shares.items():
             put(self.weight, (*place, track), share)
         if isinstance(seen.evidence, EvidenceReport):
             for gate in seen.evidence.gates:

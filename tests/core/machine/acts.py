@@ -42,6 +42,11 @@ STRATEGIES: dict[str, list[dict[str, Any]]] = {
         _step("canary", canary={"percent": 20}),
         FULL,
     ],
+    "shadow beside stable's, canary, full": [
+        _step("shadow", shadow={"percent": 20, "control": True}),
+        _step("canary", canary={"percent": 20}),
+        FULL,
+    ],
     "two canaries": [
         _step("small", canary={"percent": 10, "replicas": 1}),
         _step("large", canary={"percent": 50}),

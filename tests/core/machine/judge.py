@@ -119,6 +119,7 @@ def check_shares(before: RolloutStatus, decision: Decision) -> None:
     if not onward and new is not None:
         assert new.candidate_percent <= (old.candidate_percent if old else 0), "raised without a move"
         assert new.shadow_percent <= (old.shadow_percent if old else 0), "raised without a move"
+        assert new.control_percent <= (old.control_percent if old else 0), "raised without a move"
 
 
 def check_progress(seen: Observation, decision: Decision, now: datetime) -> None:
