@@ -27,7 +27,7 @@ from tests.e2e.traffic.asking import Asker
 Manifest = dict[str, Any]
 
 NAMESPACE = "e2e-traffic"
-STABLE, CANDIDATE, SHADOW = "blue", "green", "green-shadow"
+STABLE, CANDIDATE, SHADOW, CONTROL = "blue", "green", "green-shadow", "blue-shadow"
 MARGIN = Timing().route_margin
 """Seconds that the operator allows after acceptance; what it relies on, and so what is tried here."""
 PATIENCE = 60.0
@@ -135,7 +135,7 @@ def _rollout(name: str, host: str, path: str, gateway: Gateway) -> Rollout:
 
 
 # ------------------------------------------------------------------ pods
-def objects(names: Sequence[str] = (STABLE, CANDIDATE, SHADOW)) -> list[Manifest]:
+def objects(names: Sequence[str] = (STABLE, CANDIDATE, SHADOW, CONTROL)) -> list[Manifest]:
     """The namespace, the program, and a pod with a Service for each name."""
     program = Path(backend.__file__).read_text(encoding="utf-8")
     return [

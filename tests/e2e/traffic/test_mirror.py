@@ -13,24 +13,25 @@ from tests.e2e import manifests
 from tests.e2e.measured import Measured
 from tests.e2e.odds import is_plausible
 from tests.e2e.traffic.asking import Answer, failures, servers
-from tests.e2e.traffic.ground import PATIENCE, SHADOW, STABLE, Ground, service, split
+from tests.e2e.traffic.ground import CONTROL, PATIENCE, SHADOW, STABLE, Ground, service, split
 from tests.e2e.traffic.test_weights import CHANCE
 
 ASKED = 1000
 
 
-def shadow_step(percent: int) -> Step:
-    """A step of a Rollout that mirrors."""
-    return Step.model_validate(manifests.shadow(percent, seconds=0, tasks=1))
+def shadow_step(percent: int, *, control: bool = False) -> Step:
+    """A step of a Rollout that mirrors, to stable's own shadow as well if asked for."""
+    step = manifests.shadow(percent, seconds=0, tasks=1)
+    return Step.model_validate({**step, "shadow": {**step["shadow"], "control": control}})
 
 
-async def received(on: Ground, path: str, least: int) -> int:
-    """What the shadow got once that is `least`: mirrored requests may arrive after the answers are in."""
+async def received(on: Ground, path: str, least: int, who: str = SHADOW) -> int:
+    """What a shadow got once that is `least`: mirrored requests may arrive after the answers are in."""
     deadline = time.monotonic() + PATIENCE
-    while await on.received(SHADOW, path) < least:
-        assert time.monotonic() < deadline, f"the shadow got {await on.received(SHADOW, path)} of {path}"
+    while await on.received(who, path) < least:
+        assert time.monotonic() < deadline, f"{who} got {await on.received(who, path)} of {path}"
         await asyncio.sleep(0.1)
-    return await on.received(SHADOW, path)
+    return await on.received(who, path)
 
 
 async def test_every_request_is_mirrored_where_all_are_asked_for(on: Ground) -> None:
@@ -61,6 +62,50 @@ async def test_a_percentage_is_refused_or_kept(on: Ground, measured: Measured) -
     mirrored = await received(on, route.page, 1)
     measured(f"{on.gateway.gateway_class}: of {ASKED} requests at 20 %, the shadow got {mirrored}")
     assert is_plausible(mirrored, ASKED, 0.2, CHANCE)
+
+
+async def test_either_mirror_gets_every_request_where_all_are_asked_for(on: Ground) -> None:
+    step = shadow_step(100, control=True)
+    assert refusal([step], on.able) == ""
+    route = on.route("mirror-both")
+    await route.serves(split(100))
+    state = await route.in_force(intended(step))
+    assert state.mirrors == {SHADOW: 100, CONTROL: 100}
+    answers = await on.asker.times(ASKED, route.host, route.page)
+    assert not failures(answers)
+    assert servers(answers) == {STABLE: ASKED}, "clients get no answer of a shadow"
+    assert await received(on, route.page, ASKED) == ASKED
+    assert await received(on, route.page, ASKED, CONTROL) == ASKED
+    await route.in_force(intended(shadow_step(100)))
+    await on.asker.times(100, route.host, route.page)
+    assert await received(on, route.page, ASKED + 100) == ASKED + 100
+    assert await on.received(CONTROL, route.page) == ASKED, "it is mirrored to no longer"
+
+
+async def test_either_mirror_gets_its_percentage_or_it_is_refused(on: Ground, measured: Measured) -> None:
+    step = shadow_step(20, control=True)
+    if refusal([step], on.able):
+        assert not on.able.mirror_percent
+        return
+    route = on.route("mirror-some-to-both")
+    await route.serves(split(100))
+    await route.in_force(intended(step))
+    answers = await on.asker.times(ASKED, route.host, route.page)
+    assert not failures(answers)
+    found = {who: await received(on, route.page, 1, who) for who in (SHADOW, CONTROL)}
+    measured(f"{on.gateway.gateway_class}: of {ASKED} requests at 20 %, the shadows got {found}")
+    assert all(is_plausible(count, ASKED, 0.2, CHANCE) for count in found.values())
+
+
+async def test_a_shadow_without_pods_harms_nobody(on: Ground) -> None:
+    """Its Service is there, and all of its pods have crashed."""
+    await on.apply(service("hollow", STABLE), service("hollow-shadow", "nobody"))
+    route = on.route("hollow")
+    await route.serves(split(100), candidate="hollow")
+    await route.in_force(split(100, shadow=100), candidate="hollow")
+    answers = await on.asker.times(ASKED, route.host, route.page)
+    assert not failures(answers)
+    assert servers(answers) == {STABLE: ASKED}
 
 
 async def test_a_mirror_that_goes_before_its_service_harms_nobody(on: Ground) -> None:
