@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlock.analysis.evidence import HarmProcess, log_mean
+from interlock.analysis.evidence import HarmProcess, Tally, log_mean
 from interlock.analysis.gates import (
     AttemptEvidence,
     Compare,
@@ -24,7 +25,7 @@ from interlock.analysis.gates import (
 )
 from interlock.analysis.presets import metric
 from tests.analysis.attempt import SINCE, SUCCESS, VERIFIED, Attempt, plan
-from tests.analysis.chance import refutes
+from tests.analysis.chance import refutes, world
 from tests.analysis.stories import looks, moved, walk
 from tests.analysis.world import Pod
 
@@ -229,6 +230,22 @@ def test_a_healthy_candidate_is_rarely_blamed_over_shadow_and_canary() -> None:
         found.start(1)
         found.run(90, tasks=12, share=0.3)
         blamed += found.report().reverts
+    assert not refutes(blamed, runs, 0.05)
+
+
+def test_copies_of_the_same_requests_are_no_worse_for_it() -> None:
+    """Envoy draws once for all mirrors of a route: what is hard for the one is hard for the other."""
+    chance, runs, worth, blamed = world(), 1000, 0.0, 0
+    for _ in range(runs):
+        process, highest = HarmProcess(0.7, 0.0), 0.0
+        for _ in range(40):
+            hard = [chance.random() < 0.4 for _ in range(5)]
+            done = [sum(chance.random() < (0.2 if one else 0.95) for one in hard) for _ in range(2)]
+            process.add(Tally(done[0], 5), Tally(done[1], 5))
+            highest = max(highest, process.log_e)
+        worth += math.exp(process.log_e) / runs
+        blamed += highest >= -math.log(0.05)
+    assert worth < 1
     assert not refutes(blamed, runs, 0.05)
 
 

@@ -23,7 +23,8 @@ def intended(step: Step) -> TrafficStatus:
 
     shadow  100/0 + mirror      canary p   100−p/p      full, hold-out h   h/100−h
 
-    A shadow with a control is mirrored twice, the same share to each: which requests, is drawn for either.
+    A shadow with a control is mirrored twice, the same share to each; whether the same requests, is up to the
+    gateway.
     """
     if step.shadow:
         share = step.shadow.percent
