@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from interlock.analysis.series import Series
+from interlock.analysis.values import Evaluated
 from interlock.core.observation import Unreadable
 
 Manifest = dict[str, Any]
@@ -61,8 +62,31 @@ class Samples:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """An expression, at `first` and every `step` > 0 after it up to `last` ≥ `first`; unix seconds."""
+
+    promql: str
+    first: float
+    last: float
+    step: float
+
+    @property
+    def moments(self) -> tuple[float, ...]:
+        """All of them, in order."""
+        return tuple(
+            self.first + n * self.step for n in range(round((self.last - self.first) / self.step) + 1)
+        )
+
+
 class Metrics(Protocol):
-    """Raw counters, as scraped."""
+    """Raw counters, as scraped; and numbers that Prometheus computes."""
 
     async def read(self, selection: Selection) -> Samples | Unreadable:
         """Never raises: whatever goes wrong is `Unreadable` with a reason."""
+
+    async def evaluate(self, evaluation: Evaluation) -> Sequence[Evaluated] | Unreadable:
+        """What each moment gave, in order; a moment without exactly one finite number has `NoNumber`.
+
+        Never raises.
+        """

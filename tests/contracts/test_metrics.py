@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
+from interlock.analysis.values import NoNumber
 from interlock.core.observation import Unreadable
-from interlock.ports import Samples, Selection
+from interlock.ports import Evaluation, Samples, Selection
 from tests.contracts.stores import MetricStore
 
 TASKS = "ai_agent_tasks_total"
@@ -99,3 +101,40 @@ async def test_when_nobody_answers_that_is_said(metric_store: MetricStore) -> No
     found = await metric_store.broken.read(Selection(frozenset({TASKS}), "shop", "triage", 1000, 60))
     assert isinstance(found, Unreadable)
     assert found.reason
+
+
+# ------------------------------------------------------------------ numbers
+async def evaluated(store: MetricStore, promql: str, *at: float) -> list[float | NoNumber]:
+    step = at[1] - at[0] if len(at) > 1 else 1.0
+    found = await store.metrics.evaluate(Evaluation(promql, at[0], at[-1], step))
+    assert not isinstance(found, Unreadable), found
+    return [one.found for one in found]
+
+
+async def test_an_expression_gives_a_number_at_each_moment(metric_store: MetricStore, shop: str) -> None:
+    first = await metric_store.scrape((series(shop, pod="a"), 1.0), (series(shop, pod="b"), 2.0))
+    last = await metric_store.scrape((series(shop, pod="a"), 10.0), (series(shop, pod="b"), 2.0))
+    promql = f'sum({TASKS}{{namespace="{shop}"}})'
+    assert await evaluated(metric_store, promql, first, last) == [3.0, 12.0]
+    assert await evaluated(metric_store, f'{TASKS}{{namespace="{shop}",pod="b"}}', last) == [2.0]
+
+
+async def test_several_series_and_none_are_no_number(metric_store: MetricStore, shop: str) -> None:
+    last = await metric_store.scrape((series(shop, pod="a"), 1.0), (series(shop, pod="b"), 2.0))
+    (several,) = await evaluated(metric_store, f'{TASKS}{{namespace="{shop}"}}', last)
+    (nothing,) = await evaluated(metric_store, f'sum({TASKS}{{namespace="{shop}-9"}})', last)
+    assert isinstance(several, NoNumber)
+    assert "2 series" in several.reason
+    assert nothing == NoNumber("the expression gives nothing")
+
+
+async def test_not_a_number_is_none(metric_store: MetricStore, shop: str) -> None:
+    last = await metric_store.scrape((series(shop), math.nan))
+    (found,) = await evaluated(metric_store, f'sum({TASKS}{{namespace="{shop}"}})', last)
+    assert found == NoNumber("the expression gives nan")
+
+
+async def test_what_is_no_expression_is_refused_with_a_reason(metric_store: MetricStore) -> None:
+    found = await metric_store.metrics.evaluate(Evaluation("sum(", 1.0, 1.0, 1.0))
+    assert isinstance(found, Unreadable)
+    assert "HTTP 400" in found.reason

@@ -10,12 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interlock.adapters.prometheus.answers import parse
+from interlock.adapters.prometheus.numbers import numbers
 from interlock.analysis.gates import Verdict
 from interlock.analysis.series import Series
+from interlock.analysis.values import NoNumber
 from interlock.core.observation import Unreadable
 from interlock.model.release import Stage
 from interlock.operator.evidence import Evidence
-from interlock.ports import Samples, Selection
+from interlock.ports import Evaluation, Samples, Selection
 from tests.core.hostile import mutated
 from tests.core.machine.surroundings import reached
 from tests.core.seen import NOW, TIMING, V1, V2, identity, trying
@@ -93,6 +95,19 @@ def test_an_answer_is_samples_or_a_reason(status: int, body: bytes) -> None:
         assert all(math.isfinite(moment) and math.isfinite(value) for moment, value in series.points)
 
 
+@many
+@given(st.sampled_from([200, 200, 200, 204, 302, 400, 422, 500, 503]), bodies())
+def test_an_answer_of_an_expression_is_a_number_for_each_moment_or_a_reason(status: int, body: bytes) -> None:
+    asked = Evaluation("x", NOW.timestamp() - 10, NOW.timestamp(), 5.0)
+    found = numbers(status, body, asked)
+    if isinstance(found, Unreadable):
+        assert found.reason
+        return
+    assert [one.at for one in found] == list(asked.moments)
+    for one in found:
+        assert one.found.reason if isinstance(one.found, NoNumber) else math.isfinite(one.found)
+
+
 class Scripted:
     """`ports.Metrics` that gives one answer after the other, then the last for ever."""
 
@@ -101,6 +116,9 @@ class Scripted:
 
     async def read(self, selection: Selection) -> Samples | Unreadable:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+    async def evaluate(self, evaluation: Evaluation) -> Unreadable:
+        raise AssertionError("no gate asks for it")
 
 
 strange_series = st.builds(

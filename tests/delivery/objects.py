@@ -28,6 +28,7 @@ TAIL: Manifest = {
     "tail": {"aboveSeconds": "30", "worseByPoints": "1"},
 }
 MEAN: Manifest = {"name": "cost", "metric": "cost-per-task", "mean": {"worseByPercent": "10"}}
+VALUE: Manifest = {"name": "backlog", "metric": "backlog", "value": {"max": "100"}}
 ALERT: Manifest = {"name": "page", "alert": {"matchLabels": {"severity": "page"}}}
 
 

@@ -22,6 +22,7 @@ KINDS: list[dict[str, Any]] = [
     {"mean": {"sum": {"metric": "a_sum"}, "count": {"metric": "a_count"}, "quantity": "x", "unit": "USD"}},
     {"tail": {"histogram": {"metric": "queue_seconds"}, "quantity": "s in the queue"}},
     {"events": {"counter": {"metric": "leaks_total"}, "event": "leak"}},
+    {"value": {"promQL": 'sum(backlog{agent="{{agent}}"})', "unit": "requests"}},
 ]
 EXISTS = {"key": "code", "operator": "Exists"}
 
@@ -48,8 +49,15 @@ def test_each_kind_is_taken_and_read(anywhere: Api, spec: dict[str, Any]) -> Non
     ("path", "value", "field", "words"),
     [
         ("metadata.name", "a.b", "metadata.name", "lower-case letters, digits and `-`"),
-        ("spec.proportion", ..., "spec", "must have exactly one of `proportion`, `mean`, `tail`, `events`"),
+        (
+            "spec.proportion",
+            ...,
+            "spec",
+            "must have exactly one of `proportion`, `mean`, `tail`, `events`, `value`",
+        ),
         ("spec.events", KINDS[4]["events"], "spec", "must have exactly one of"),
+        ("spec.value", {"promQL": ""}, "spec.value.promQL", "at least 1 chars long"),
+        ("spec.value", {"promQL": "x" * 4097}, "spec.value.promQL", "Too long"),
         ("spec.overrides", "Anything", "spec.overrides", '"BuiltIn"'),
         ("spec.proportion.good", SHARE["bad"], "spec.proportion", "must have exactly one of `bad`, `good`"),
         ("spec.proportion.bad", ..., "spec.proportion", "must have exactly one of `bad`, `good`"),

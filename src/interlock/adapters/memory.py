@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from interlock.analysis.series import Series
+from interlock.analysis.values import Evaluated, NoNumber
 from interlock.core.observation import Unreadable
 from interlock.errors import Conflict
-from interlock.ports import Samples, Selection
+from interlock.ports import Evaluation, Samples, Selection
 
 Manifest = dict[str, Any]
 Listener = Callable[[str, Manifest], None]
@@ -203,3 +205,40 @@ class MemoryMetrics:
             ):
                 found.append(Series(labels, chosen))
         return Samples(tuple(found))
+
+    async def evaluate(self, evaluation: Evaluation) -> Sequence[Evaluated] | Unreadable:
+        """Of all expressions only `name{label="value",…}`, and `sum(…)` of one."""
+        if self.broken is not None:
+            return Unreadable(self.broken)
+        found = _EXPRESSION.fullmatch(evaluation.promql.strip())
+        if found is None:
+            return Unreadable("Prometheus refused the query (HTTP 400): it is no selector, nor a sum of one")
+        wanted = {"__name__": found["name"], **dict(_MATCHER.findall(found["matchers"] or ""))}
+        return [
+            Evaluated(at, _one(self._newest(wanted, at), summed=found["sum"] is not None))
+            for at in evaluation.moments
+        ]
+
+    def _newest(self, wanted: dict[str, str], at: float) -> list[float]:
+        """The last value of each series, if it is not older than Prometheus looks back."""
+        found = []
+        for identity, points in self._series.items():
+            before = bisect_right(points, (at, math.inf))
+            if wanted.items() <= dict(identity).items() and before and points[before - 1][0] > at - LOOKBACK:
+                found.append(points[before - 1][1])
+        return found
+
+
+LOOKBACK = 300.0
+"""Seconds for which Prometheus takes a sample for the present value."""
+_EXPRESSION = re.compile(
+    r"(?P<sum>sum\()?(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?P<matchers>[^{}]*)\})?(?(sum)\))"
+)
+_MATCHER = re.compile(r'([a-zA-Z_]+)="([^"]*)"')
+
+
+def _one(values: list[float], *, summed: bool) -> float | NoNumber:
+    values = [sum(values)] if summed and values else values
+    if len(values) != 1:
+        return NoNumber("the expression gives " + (f"{len(values)} series" if values else "nothing"))
+    return values[0] if math.isfinite(values[0]) else NoNumber(f"the expression gives {values[0]}")

@@ -16,7 +16,7 @@ from interlock.analysis.buckets import BucketReader
 from interlock.analysis.comparing import BlockJudge, CompareJudge, MeanJudge
 from interlock.analysis.doubles import Doubles
 from interlock.analysis.heard import Heard
-from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge, judge_of
+from interlock.analysis.judges import EventsJudge, Judge, LimitJudge, heed, judge_of
 from interlock.analysis.lift import Lifts, families_of
 from interlock.analysis.merge import Merge
 from interlock.analysis.outcomes import Outcome
@@ -46,6 +46,7 @@ from interlock.analysis.split import Split, SplitReading
 from interlock.analysis.table import SeriesTable
 from interlock.analysis.tasks import TaskCounts
 from interlock.analysis.timeline import timeline
+from interlock.analysis.values import Evaluated
 from interlock.analysis.verifying import Verifying
 from interlock.analysis.warmup import Warmups
 
@@ -112,12 +113,19 @@ class AttemptEvidence:
         """How far it has come, unix seconds."""
         return self._now
 
-    def advance(self, times: tuple[StepTime, ...], series: Iterable[Series], now: float) -> None:
+    def advance(
+        self,
+        times: tuple[StepTime, ...],
+        series: Iterable[Series],
+        now: float,
+        values: Mapping[str, Iterable[Evaluated]] | None = None,
+    ) -> None:
         """Walk from the last look to `now` (unix seconds).
 
         `times`: the clocks of all steps of the attempt so far. `series`: raw samples of all `families`, of
         both versions and modes; windows overlap, and samples handed in before change nothing. Hand in nothing
-        rather than an incomplete answer. The first window should begin before `since`.
+        rather than an incomplete answer. The first window should begin before `since`. `values`: what the
+        expressions of gates gave since the last look, by gate.
         """
         now = max(now, self._now)
         series = list(series)
@@ -139,7 +147,7 @@ class AttemptEvidence:
                 self._take(outcome)
             self._weigh(end)
         self._walk_grid(now)
-        self._heed_alerts(series, now)
+        heed(self._judges.values(), series, values or {}, self._timeline, now)
         self._hearing.advance(now)
         self._split.advance(self._timeline.running, now)
         self._weigh(now)
@@ -247,12 +255,6 @@ class AttemptEvidence:
     def _is_compared(self, outcome: Outcome) -> bool:
         lifted = outcome.mode is Mode.LIVE and self._lifts.counts(outcome.labels)
         return lifted or any(judge.compares(outcome) for judge in self._comparisons)
-
-    def _heed_alerts(self, series: Iterable[Series], now: float) -> None:
-        alerts = [one for one in series if one.name == ALERTS]
-        for judge in self._judges.values():
-            if isinstance(judge, AlertJudge):
-                judge.add(alerts, self._timeline, now)
 
     # ------------------------------------------------------------------ what it weighs
     def _walk_grid(self, until: float) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 from interlock.analysis.certify import below
 from interlock.analysis.comparing import CompareJudge, MeanJudge
 from interlock.analysis.evidence import Tally, above, log_mean
-from interlock.analysis.metrics import Average, EventCount, Histogram, Proportion
+from interlock.analysis.metrics import Average, EventCount, Histogram, Proportion, Query
 from interlock.analysis.outcomes import Outcome, Part
-from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Mean, Mode, Plan, Tail
+from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Mean, Mode, Plan, Tail, Value
+from interlock.analysis.presets import ALERTS
 from interlock.analysis.series import Series
 from interlock.analysis.timeline import Stretch, Timeline
+from interlock.analysis.values import Evaluated, ValueJudge
 
 
 class LimitJudge:
@@ -158,14 +160,14 @@ def _counts(gate: Gate, outcome: Outcome, stretch: Stretch) -> bool:
 
 
 MetricJudge = CompareJudge | MeanJudge | LimitJudge | EventsJudge
-Judge = MetricJudge | AlertJudge
+Judge = MetricJudge | AlertJudge | ValueJudge
 
 
-def judge_of(gate: Gate, plan: Plan) -> Judge:
+def judge_of(gate: Gate, plan: Plan) -> Judge:  # noqa: PLR0911 - one for each kind
     """The judge of a gate, before any outcome."""
-    if isinstance(gate.test, Alert):
-        return AlertJudge(gate, gate.test, plan)
     match gate.test, gate.metric:
+        case Alert() as test, _:
+            return AlertJudge(gate, test, plan)
         case Mean() as test, Average() as average:
             return MeanJudge(gate, test, average, plan)
         case Compare() as test, Proportion() as proportion:
@@ -176,5 +178,26 @@ def judge_of(gate: Gate, plan: Plan) -> Judge:
             return LimitJudge(gate, test, proportion, plan)
         case Events() as test, EventCount() as events:
             return EventsJudge(gate, test, events)
+        case Value() as test, Query() as query:
+            return ValueJudge(gate, test, query.unit, plan.settle)
         case _:  # Gate has refused it
             raise AssertionError(gate)
+
+
+def heed(
+    judges: Iterable[Judge],
+    series: Iterable[Series],
+    values: Mapping[str, Iterable[Evaluated]],
+    timeline: Timeline,
+    now: float,
+) -> None:
+    """Show alerts, and values by gate, to those that look at nothing else."""
+    alerts = [one for one in series if one.name == ALERTS]
+    for judge in judges:
+        match judge:
+            case AlertJudge():
+                judge.add(alerts, timeline, now)
+            case ValueJudge():
+                judge.add(values.get(judge.gate.name, ()), timeline)
+            case _:
+                pass

@@ -1,6 +1,6 @@
 """All gates together: what their evidence says as one, and which of them it names.
 
-Gates that count or look at alerts fail by themselves, outside alpha; the others are merged.
+Gates that count, or look at alerts or values, fail by themselves, outside alpha; the others are merged.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from interlock.analysis.evidence import log_mean, rejected
 from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge
 from interlock.analysis.plan import Advance, Plan
 from interlock.analysis.report import Standing
+from interlock.analysis.values import ValueJudge
 
 Weighed = CompareJudge | MeanJudge | LimitJudge
 
@@ -63,6 +64,9 @@ class Merge:
             match judge:
                 case EventsJudge():
                     if judge.exceeded and not spoilt(judge):
+                        self._standings[judge.gate.name] = Standing(failed=True)
+                case ValueJudge():
+                    if judge.failed_at is not None:
                         self._standings[judge.gate.name] = Standing(failed=True)
                 case AlertJudge():
                     if judge.fired:

@@ -16,12 +16,13 @@ from interlock.analysis.histogram import TailBound
 
 
 class Kind(StrEnum):
-    """What a metric is, and so which tests a gate may put on it: compare and limit, tail, mean, or events."""
+    """What a metric is, and so which tests may be put on it: compare and limit, or the one of its name."""
 
     PROPORTION = "proportion"
     TAIL = "tail"
     MEAN = "mean"
     EVENTS = "events"
+    VALUE = "value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,5 +255,27 @@ class Average:
         return self.sum.looks_at | self.count.looks_at | ({"verifier"} if self.verified else set())
 
 
-Metric = Proportion | Histogram | Average | EventCount
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A number that an expression of Prometheus gives; it is judged as it is, without statistics."""
+
+    name: str
+    promql: str
+    unit: str = field(default="", compare=False, repr=False)
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.VALUE
+
+    @property
+    def higher_is_better(self) -> bool:
+        return False
+
+    @property
+    def families(self) -> frozenset[str]:
+        """No counters are read for it."""
+        return frozenset()
+
+
+Metric = Proportion | Histogram | Average | EventCount | Query
 Binary = Proportion | Beyond

@@ -133,9 +133,26 @@ class Alert:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A number must not lie above `maximum`, or not below `minimum`: exactly one is finite; outside alpha."""
+
+    maximum: float = math.inf
+    minimum: float = -math.inf
+
+    def __post_init__(self) -> None:
+        bounds = (self.maximum, -self.minimum)
+        one = sum(map(math.isfinite, bounds)) == 1 and max(bounds) == math.inf
+        _require(one, "value: exactly one of maximum and minimum must be given")
+
+    def holds(self, number: float) -> bool:
+        """Whether a number is within bounds."""
+        return self.minimum <= number <= self.maximum
+
+
 Comparison = Compare | Tail | Mean
 """Tests of the two versions against one another, in the same mode, and after warm-up only."""
-Test = Comparison | Limit | Events | Alert
+Test = Comparison | Limit | Events | Alert | Value
 
 
 def usual_during(test: Test) -> tuple[StepKind, ...]:
@@ -182,6 +199,8 @@ class Gate:
                 fits = found.kind is Kind.PROPORTION and not found.higher_is_better
             case Events():
                 fits = found.kind is Kind.EVENTS
+            case Value():
+                fits = found.kind is Kind.VALUE
             case _:
                 assert_never(self.test)
         test = type(self.test).__name__.lower()
@@ -194,7 +213,7 @@ class Gate:
             case Limit():
                 certified = self.advance is Advance.CERTIFIED and self.test.maximum > 0
                 return certified or self.advance is Advance.NO_HARM
-            case Events() | Alert():
+            case Events() | Alert() | Value():
                 return self.advance is Advance.NO_HARM
             case _:
                 return True

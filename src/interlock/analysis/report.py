@@ -19,6 +19,7 @@ from interlock.analysis.plan import Advance, Mode, Track
 from interlock.analysis.silence import NoDataReading
 from interlock.analysis.split import SplitReading
 from interlock.analysis.timeline import Stretch
+from interlock.analysis.values import IN_A_ROW, NoNumber, ValueJudge
 
 STALE_AFTER = 120.0  # seconds without a sample that are more than scrape jitter
 
@@ -172,7 +173,39 @@ def _verdict(judge: Judge, standing: Standing, facts: Facts) -> tuple[Verdict, s
     running = facts.running
     if running is None or (aside := _not_judged(judge, running, facts.now)):
         return Verdict.INCONCLUSIVE, aside if running else "no step to judge"
-    return (Verdict.PASS, "") if isinstance(judge, AlertJudge) else _judged(judge, running, facts)
+    match judge:
+        case AlertJudge():
+            return Verdict.PASS, ""
+        case ValueJudge():
+            return _valued(judge, running, facts.now)
+        case _:
+            return _judged(judge, running, facts)
+
+
+def _valued(judge: ValueJudge, running: Stretch, now: float) -> tuple[Verdict, str]:
+    """What the newest number of this step says; without one nothing is known."""
+    newest = judge.newest
+    if newest is None or newest.at <= running.started:
+        return Verdict.NO_DATA, "no number yet in this step"
+    if isinstance(newest.found, NoNumber):
+        return Verdict.NO_DATA, f"no number: {newest.found.reason}"
+    if now - newest.at > STALE_AFTER:
+        return Verdict.NO_DATA, f"no number for {now - newest.at:.0f} s"
+    if judge.out_since is not None:
+        return Verdict.INCONCLUSIVE, _out_of_bounds(judge, newest.found, newest.at - judge.out_since)
+    return Verdict.PASS, ""
+
+
+def _out_of_bounds(judge: ValueJudge, number: float, lasted: float) -> str:
+    return (
+        f"{judge.told(number)} is {_bound(judge)}, for {lasted:.0f} s so far: it fails at {IN_A_ROW} such "
+        f"numbers in a row over {judge.lasting:.0f} s"
+    )
+
+
+def _bound(judge: ValueJudge) -> str:
+    highest, lowest = judge.test.maximum, judge.test.minimum
+    return f"above {judge.told(highest)}" if highest < math.inf else f"below {judge.told(lowest)}"
 
 
 def _judged(judge: MetricJudge, running: Stretch, facts: Facts) -> tuple[Verdict, str]:
@@ -293,12 +326,21 @@ def _sentence(judge: Judge, verdict: Verdict, log: float, shown: _Shown, facts: 
             return f"{count} {noun} of the candidate, {judge.maximum} allowed"
         case AlertJudge():
             return told(judge.fired) if judge.fired else "no such alert fires"
+        case ValueJudge():
+            return _value_in_words(judge)
         case _:
             assert_never(judge)
     if verdict is Verdict.FAIL:
         return f"{odds(log)} {claim}: {tail}"
     evidence = "no evidence of harm" if log <= 0 else "not enough evidence of harm"
     return f"{evidence}: {tail}; {odds(log)} {claim}"
+
+
+def _value_in_words(judge: ValueJudge) -> str:
+    if judge.failed_at is not None:
+        return f"{judge.told(judge.failed_at)} is {_bound(judge)}, and was for {judge.lasting:.0f} s"
+    number = judge.newest.found if judge.newest else NoNumber("")
+    return "" if isinstance(number, NoNumber) else f"{judge.told(number)} is not {_bound(judge)}"
 
 
 def _verified(metric: Binary | Average, facts: Facts) -> str:
@@ -333,6 +375,9 @@ def _shown(judge: Judge, failed: bool, mode: Mode) -> _Shown:
             return _Shown(f"{judge.count:.0f}")
         case AlertJudge():
             return _Shown()
+        case ValueJudge():
+            number = judge.newest.found if judge.newest else NoNumber("")
+            return _Shown("" if isinstance(number, NoNumber) else judge.told(number))
         case _:
             assert_never(judge)
 

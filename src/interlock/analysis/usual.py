@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from interlock.analysis.dispersion import LOOK_SECONDS, design_effect
 from interlock.analysis.evidence import Tally
 from interlock.analysis.means import Amount
-from interlock.analysis.metrics import Average, Binary, EventCount, Histogram
+from interlock.analysis.metrics import Average, Binary, EventCount, Histogram, Query
 from interlock.analysis.plan import Gate, Tail
 from interlock.analysis.presets import DURATION_BUCKETS, TASKS, TASKS_VERIFIED, VERIFIERS
 from interlock.analysis.series import Identity, Increment
@@ -131,7 +131,9 @@ def by_looks(increments: Iterable[Increment]) -> list[Increment]:
 
 
 def measured_by(gate: Gate) -> Binary | Average | EventCount | None:
-    """What a gate counts; None for an alert, which counts nothing."""
+    """What a gate counts; None for an alert or a value, which count nothing."""
+    if isinstance(gate.metric, Query):
+        return None
     if isinstance(gate.metric, Histogram):
         return gate.metric.beyond(gate.test.above) if isinstance(gate.test, Tail) else None
     return gate.metric

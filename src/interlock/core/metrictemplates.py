@@ -18,8 +18,10 @@ from interlock.analysis.metrics import (
     Matcher,
     Metric,
     Proportion,
+    Query,
 )
 from interlock.analysis.presets import BUILT_IN, TASKS
+from interlock.core import promql
 from interlock.core.readiness import readiness
 from interlock.errors import SpecError
 from interlock.model.metrictemplate import (
@@ -32,6 +34,7 @@ from interlock.model.metrictemplate import (
     ProportionMetric,
     SeriesSelector,
     TailMetric,
+    ValueMetric,
 )
 from interlock.reasons import TemplateReason
 
@@ -42,6 +45,7 @@ _WORDS: dict[str, Any] = {
     "mean": {"quantity": True, "unit": True},
     "tail": {"quantity": True},
     "events": {"event": True},
+    "value": {"unit": True},
 }
 """What people are told: to reword it changes nothing that is measured."""
 
@@ -116,9 +120,11 @@ def template_status(
 
 # ------------------------------------------------------------------ what is measured
 def _metric(name: str, spec: MetricTemplateSpec) -> Metric:
-    found = [one for one in (spec.proportion, spec.mean, spec.tail, spec.events) if one is not None]
+    found = [
+        one for one in (spec.proportion, spec.mean, spec.tail, spec.events, spec.value) if one is not None
+    ]
     if len(found) != 1:
-        raise SpecError("`spec` must have exactly one of `proportion`, `mean`, `tail`, `events`")
+        raise SpecError("`spec` must have exactly one of `proportion`, `mean`, `tail`, `events`, `value`")
     match found[0]:
         case ProportionMetric() as share:
             return _proportion(name, share)
@@ -132,6 +138,9 @@ def _metric(name: str, spec: MetricTemplateSpec) -> Metric:
         case EventsMetric() as events:
             noun = events.event or f"event of {name}"
             return EventCount(name, _counter(events.counter), noun, ran=Counter(TASKS))
+        case ValueMetric() as value:
+            promql.check(value.prom_ql, "spec.value.promQL")
+            return Query(name, value.prom_ql, value.unit or "")
 
 
 def _proportion(name: str, share: ProportionMetric) -> Proportion:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import rfc8785
 
+from interlock.analysis.metrics import Query
 from interlock.analysis.plan import (
     Advance,
     Alert,
@@ -25,7 +27,9 @@ from interlock.analysis.plan import (
     StepTime,
     Tail,
     Test,
+    Value,
 )
+from interlock.core import promql
 from interlock.core.metrictemplates import Known, metric_named, rules_of
 from interlock.core.observation import Timing
 from interlock.model.gate import Gate as GateSpec
@@ -59,7 +63,7 @@ def _during(words: tuple[str, ...]) -> tuple[StepKind, ...]:
     return tuple(_KINDS[word] for word in words)
 
 
-def _test(spec: GateSpec) -> Test:
+def _test(spec: GateSpec) -> Test:  # noqa: PLR0911 - one for each kind
     """The one kind that it has."""
     if spec.compare:
         return Compare(float(spec.compare.worse_by_points) / 100)
@@ -69,6 +73,11 @@ def _test(spec: GateSpec) -> Test:
         return Mean(float(spec.mean.worse_by_percent) / 100)
     if spec.limit:
         return Limit(float(spec.limit.max_percent) / 100)
+    if spec.value:
+        highest, lowest = spec.value.max, spec.value.min
+        return Value(
+            math.inf if highest is None else float(highest), -math.inf if lowest is None else float(lowest)
+        )
     if spec.alert:
         return Alert(dict(sorted(spec.alert.match_labels.items())))
     return Events(spec.events.max if spec.events else 0)
@@ -170,7 +179,16 @@ def plan_of(rollout: Rollout, timing: Timing, known: Known = NO_TEMPLATES) -> Pl
     if status.stable is None or status.candidate is None:
         return None
     candidate, stable = (Side(one.version, one.workload + "-") for one in (status.candidate, status.stable))
-    return plan_between(rollout, timing, candidate, stable, known)
+    plan = plan_between(rollout, timing, candidate, stable, known)
+    names = {
+        "namespace": rollout.metadata.namespace,
+        "agent": rollout.spec.agent,
+        "candidate.version": status.candidate.version,
+        "candidate.workload": status.candidate.workload,
+        "stable.version": status.stable.version,
+        "stable.workload": status.stable.workload,
+    }
+    return replace(plan, gates=tuple(_filled(gate, names) for gate in plan.gates))
 
 
 def plan_between(
@@ -178,7 +196,7 @@ def plan_between(
 ) -> Plan:
     """What an attempt of this candidate against this stable version is judged by.
 
-    Raises ValueError where `plan_problem` finds one.
+    Expressions keep their places for names. Raises ValueError where `plan_problem` finds one.
     """
     steps = tuple(
         PlannedStep(
@@ -204,6 +222,13 @@ def plan_between(
         settle=timing.settle,
         warmup=None if warmup is None else float(warmup),
     )
+
+
+def _filled(gate: Gate, names: Mapping[str, str]) -> Gate:
+    """With the names of this rollout in the expression that it asks for, if it does."""
+    if not isinstance(gate.metric, Query):
+        return gate
+    return replace(gate, metric=replace(gate.metric, promql=promql.filled(gate.metric.promql, names)))
 
 
 def _compares(step: Step) -> bool:

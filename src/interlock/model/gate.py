@@ -62,6 +62,29 @@ class EventsGate(ApiModel):
     max: Annotated[int, Field(ge=0, le=1_000_000)] = 0
 
 
+_Number = Annotated[
+    str,
+    Field(
+        max_length=20,
+        pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,6})?$",
+        json_schema_extra=must('be a decimal string like "100" or "-0.5" with at most six decimals'),
+    ),
+]
+
+
+class ValueGate(ApiModel):
+    """Fails when a number stays above `max`, or below `min`, for two scrapes; outside the error bound."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(("has(self.max) != has(self.min)", "must have exactly one of `max`, `min`"))
+    )
+
+    max: _Number | None = None
+    """Highest number that is allowed, as a decimal string."""
+    min: _Number | None = None
+    """Lowest number that is allowed, as a decimal string."""
+
+
 _LABEL_NAME = "^[a-zA-Z_][a-zA-Z0-9_]*$"
 _LABEL_NAMES = (
     "must have as keys label names of Prometheus, which consist of letters, digits and `_` and do not begin "
@@ -115,11 +138,11 @@ During = Annotated[
 ]
 
 
-_KINDS = ("compare", "tail", "mean", "limit", "events", "alert")
+_KINDS = ("compare", "tail", "mean", "limit", "events", "alert", "value")
 
 
 class Gate(ApiModel):
-    """Exactly one of `compare`, `tail`, `mean`, `limit`, `events`, each on one metric, or `alert`."""
+    """Exactly one of `compare`, `tail`, `mean`, `limit`, `events`, `value`, each on a metric, or `alert`."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -137,8 +160,8 @@ class Gate(ApiModel):
                     "has(self.tail) || has(self.mean) || (has(self.limit) && self.advance == 'Certified')"
                 ),
                 (
-                    "must have an `advance` that its kind can show: `limit` not `Superior`, `events` and "
-                    "`alert` only `NoHarm`"
+                    "must have an `advance` that its kind can show: `limit` not `Superior`, `events`, "
+                    "`alert` and `value` only `NoHarm`"
                 ),
             ),
         )
@@ -146,13 +169,14 @@ class Gate(ApiModel):
 
     name: ItemName
     metric: ItemName | None = None
-    """Name of a built-in metric; not for `alert`."""
+    """Name of a built-in metric or of a MetricTemplate; not for `alert`."""
     compare: CompareGate | None = None
     tail: TailGate | None = None
     mean: MeanGate | None = None
     limit: LimitGate | None = None
     events: EventsGate | None = None
     alert: AlertGate | None = None
+    value: ValueGate | None = None
     advance: Literal["NoHarm", "Certified", "Superior"] = "NoHarm"
     """What each step must show before it may end: no evidence of harm; that the candidate is not worse, or
     below its limit (`Certified`); that it is better than stable (`Superior`). The latter two hold at the odds

@@ -163,12 +163,23 @@ class EventsMetric(ApiModel):
     """One of them, like `leaked secret`."""
 
 
-_KINDS = ("proportion", "mean", "tail", "events")
+class ValueMetric(ApiModel):
+    """A number that Prometheus computes; gates of the kind `value` judge it as it is."""
+
+    prom_ql: Annotated[str, Field(alias="promQL", min_length=1, max_length=4096)]
+    """An expression with one number as its result: a scalar, or a vector of one element. In quoted texts
+    `{{namespace}}`, `{{agent}}`, and the `version` and `workload` of `{{candidate.version}}` and of `stable`
+    stand for those of the rollout; a workload's pods are `pod=~"{{candidate.workload}}-.*"`."""
+    unit: Words | None = None
+    """Stands behind the number, like `requests`."""
+
+
+_KINDS = ("proportion", "mean", "tail", "events", "value")
 _ONE_OF = ", ".join(f"`{kind}`" for kind in _KINDS)
 
 
 class MetricTemplateSpec(ApiModel):
-    """Exactly one of `proportion`, `mean`, `tail`, `events`."""
+    """Exactly one of `proportion`, `mean`, `tail`, `events`, `value`."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -188,6 +199,7 @@ class MetricTemplateSpec(ApiModel):
     mean: MeanMetric | None = None
     tail: TailMetric | None = None
     events: EventsMetric | None = None
+    value: ValueMetric | None = None
 
 
 class MetricTemplateStatus(ApiModel):

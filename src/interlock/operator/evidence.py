@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from interlock.analysis.gates import AttemptEvidence, EvidenceReport, Plan
 from interlock.analysis.lift import families_of
+from interlock.analysis.metrics import Query
+from interlock.analysis.values import Evaluated, NoNumber, moments
 from interlock.core.metrictemplates import Known
 from interlock.core.observation import Timing, Unreadable
 from interlock.core.parts import mapping, mappings
@@ -25,7 +27,7 @@ from interlock.model.rolloutstatus import Attempt, GateStart
 from interlock.operator.alarms import Alarms
 from interlock.operator.checkpoints import Checkpoints, State, Walk, walk_of
 from interlock.operator.telemetry import about
-from interlock.ports import Manifest, Metrics, Samples, Selection
+from interlock.ports import Evaluation, Manifest, Metrics, Samples, Selection
 
 log = logging.getLogger(__name__)
 
@@ -165,10 +167,28 @@ class Evidence:
             if isinstance(answer, Unreadable):
                 watched.report = answer
                 return
-            watched.evidence.advance(step_times(attempt), answer.series, until)
+            values = await self._evaluate(watched, until)
+            watched.evidence.advance(step_times(attempt), answer.series, until, values)
             watched.read_until = until
             if until >= now:
                 watched.report = watched.evidence.report()
+
+    async def _evaluate(self, watched: _Watched, until: float) -> dict[str, Sequence[Evaluated]]:
+        """What the expressions of gates gave at each moment since the last look, by gate."""
+        asked = {gate.name: gate.metric for gate in watched.plan.gates if isinstance(gate.metric, Query)}
+        due = moments(watched.evidence.now, until, watched.plan.tick) if asked else ()
+        if not due:
+            return {}
+        answers = await asyncio.gather(
+            *(
+                self._metrics.evaluate(Evaluation(query.promql, due[0], due[-1], watched.plan.tick))
+                for query in asked.values()
+            )
+        )
+        return {
+            name: [Evaluated(due[-1], NoNumber(answer.reason))] if isinstance(answer, Unreadable) else answer
+            for name, answer in zip(asked, answers, strict=True)
+        }
 
     async def _read_on(self, rollout: Rollout, watched: _Watched, until: float) -> Samples | Unreadable:
         """Samples since the last read, after those that only tell where counters stood then."""

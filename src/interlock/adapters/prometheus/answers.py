@@ -24,6 +24,17 @@ KEPT_FOR = 40
 
 def parse(status: int, body: bytes) -> Samples | Unreadable:
     """An answer of /api/v1/query, wherever it comes from."""
+    found = matrix(status, body)
+    if isinstance(found, Unreadable):
+        return found
+    try:
+        return Samples(tuple(_series(item) for item in found))
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
+        return Unreadable("the answer holds malformed samples")
+
+
+def matrix(status: int, body: bytes) -> list[Any] | Unreadable:
+    """The items of an answer that holds series over time, as they came."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -36,10 +47,8 @@ def parse(status: int, body: bytes) -> Samples | Unreadable:
     data = answer.get("data")
     if not isinstance(data, dict) or data.get("resultType") != "matrix":
         return Unreadable("the answer holds no matrix of samples")
-    try:
-        return Samples(tuple(_series(item) for item in data.get("result") or ()))
-    except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
-        return Unreadable("the answer holds malformed samples")
+    result = data.get("result") or []
+    return result if isinstance(result, list) else Unreadable("the answer holds malformed samples")
 
 
 class Answers:

@@ -6,23 +6,27 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TypeVar
 
 import aiohttp
 from aiohttp import hdrs
 
 from interlock.adapters.prometheus.access import Access
 from interlock.adapters.prometheus.answers import Answers
+from interlock.adapters.prometheus.numbers import numbers
+from interlock.analysis.values import Evaluated
 from interlock.core.observation import Unreadable
 from interlock.errors import SpecError
-from interlock.ports import Samples
+from interlock.ports import Evaluation, Samples
 
 AT_ONCE = 4
 """Queries under way at most."""
 HISTORIES_AT_ONCE = 2
-"""Of these, at most so many that read long ago or long: a tick's own never wait for them alone."""
+"""Of these, at most so many that read long ago or long, or compute: a tick's own never wait for them
+alone."""
 ABOUT_THE_QUERY = frozenset(
     {
         HTTPStatus.OK,
@@ -49,6 +53,7 @@ class NoAnswer:
 
 Outcome = Samples | Unreadable | NoAnswer
 """Unreadable: there is an answer, but it cannot be used."""
+Found = TypeVar("Found")
 Observe = Callable[[str, float], None]
 
 
@@ -57,7 +62,7 @@ class Client:
 
     def __init__(self, address: str, access: Access, patience: float, observe: Observe) -> None:
         """`patience`: seconds for a whole answer. `observe` is told `ok` or `error`, and the seconds."""
-        self._address = address.rstrip("/") + "/api/v1/query"
+        self._api = address.rstrip("/") + "/api/v1/"
         self._access = access
         self._patience = patience
         self._observe = observe
@@ -74,20 +79,51 @@ class Client:
 
     async def ask(self, query: str, at: float, limit: int, *, history: bool = False) -> Outcome:
         """The answer, of at most `limit` bytes, at the moment `at` (unix seconds)."""
-        async with self._histories if history else contextlib.nullcontext(), self._slots:
-            started = time.perf_counter()
-            found = await self._asked(
-                {"query": query, "time": f"{at:.3f}", "timeout": f"{self._patience:g}s"}, limit
+        asked = {"query": query, "time": f"{at:.3f}"}
+        async with self._histories if history else contextlib.nullcontext():
+            return await self._in_turn("query", asked, limit, self._answers.read)
+
+    async def evaluate(
+        self, evaluation: Evaluation, limit: int
+    ) -> Sequence[Evaluated] | Unreadable | NoAnswer:
+        """What an expression gave; the answer is of at most `limit` bytes."""
+        asked = {
+            "query": evaluation.promql,
+            "start": f"{evaluation.first:.3f}",
+            "end": f"{evaluation.last:.3f}",
+            "step": f"{evaluation.step:.3f}",
+        }
+        async with self._histories:
+            return await self._in_turn(
+                "query_range", asked, limit, lambda status, body: numbers(status, body, evaluation)
             )
-        self._observe("ok" if isinstance(found, Samples) else "error", time.perf_counter() - started)
+
+    async def _in_turn(
+        self,
+        endpoint: str,
+        asked: dict[str, str],
+        limit: int,
+        read: Callable[[int, bytes], Found | Unreadable],
+    ) -> Found | Unreadable | NoAnswer:
+        async with self._slots:
+            started = time.perf_counter()
+            found = await self._asked(endpoint, asked | {"timeout": f"{self._patience:g}s"}, limit, read)
+        useful = not isinstance(found, Unreadable | NoAnswer)
+        self._observe("ok" if useful else "error", time.perf_counter() - started)
         return found
 
-    async def _asked(self, data: dict[str, str], limit: int) -> Outcome:
+    async def _asked(
+        self,
+        endpoint: str,
+        data: dict[str, str],
+        limit: int,
+        read: Callable[[int, bytes], Found | Unreadable],
+    ) -> Found | Unreadable | NoAnswer:
         try:
             async with (
                 asyncio.timeout(self._patience),  # for all of it: a trickle would never end
                 self._pool().post(
-                    self._address,
+                    self._api + endpoint,
                     data=data,
                     allow_redirects=False,
                     headers=self._access.headers_now(),
@@ -101,15 +137,7 @@ class Client:
             return NoAnswer(str(error)[:200])
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return NoAnswer(f"{type(error).__name__}: {error}".rstrip(": ")[:200])
-        return Unreadable(body) if isinstance(body, str) else self._read(response.status, body)
-
-    def _read(self, status: int, body: bytes) -> Outcome:
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            return NoAnswer(f"Prometheus refuses us (HTTP {status}): check the operator's credentials")
-        found = self._answers.read(status, body)
-        if isinstance(found, Unreadable) and status not in ABOUT_THE_QUERY:
-            return NoAnswer(found.reason, late=status >= HTTPStatus.INTERNAL_SERVER_ERROR)
-        return found
+        return Unreadable(body) if isinstance(body, str) else _judged(response.status, body, read)
 
     def _pool(self) -> aiohttp.ClientSession:
         """Made with the first query: it belongs to the loop that then runs."""
@@ -124,6 +152,17 @@ class Client:
         if self._context is None or self._context[0] != stamp:
             self._context = stamp, self._access.context()
         return self._context[1]
+
+
+def _judged(
+    status: int, body: bytes, read: Callable[[int, bytes], Found | Unreadable]
+) -> Found | Unreadable | NoAnswer:
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return NoAnswer(f"Prometheus refuses us (HTTP {status}): check the operator's credentials")
+    found = read(status, body)
+    if isinstance(found, Unreadable) and status not in ABOUT_THE_QUERY:
+        return NoAnswer(found.reason, late=status >= HTTPStatus.INTERNAL_SERVER_ERROR)
+    return found
 
 
 async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes | str:

@@ -19,8 +19,9 @@ from interlock.adapters.prometheus.breaker import Breaker
 from interlock.adapters.prometheus.client import Client, NoAnswer, Observe, Outcome
 from interlock.adapters.prometheus.query import USUAL_WINDOW, query, shares
 from interlock.analysis.series import Series
+from interlock.analysis.values import Evaluated
 from interlock.core.observation import Unreadable
-from interlock.ports import Samples, Selection
+from interlock.ports import Evaluation, Samples, Selection
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +147,11 @@ class PrometheusMetrics:
                 self._tasks.add(task := asyncio.create_task(self._together(key)))
                 task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(reads.waiting[selection])  # who gives up does not give up for the others
+
+    async def evaluate(self, evaluation: Evaluation) -> Sequence[Evaluated] | Unreadable:
+        """Alone: who wrote the expression is to blame for it, and nobody else waits for it."""
+        found = await self._client.evaluate(evaluation, MAX_ANSWER)
+        return Unreadable(found.reason[:200]) if isinstance(found, NoAnswer) else found
 
     def _alike(self, selection: Selection) -> Alike:
         """Reads that may share a query: about the same moment and about as long."""
