@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from interlock.core.steps import outcome_of
 from interlock.core.table import ANSWERS, BLOCKABLE, Answer, Event, Hold, Move, Pass, Place
 from interlock.model.release import Outcome, Stage
-from interlock.reasons import CONDITIONS, HELD_BACK, MEANINGS, QUARANTINING, REASONS, Cause
+from interlock.reasons import CONDITIONS, HELD_BACK, MEANINGS, QUARANTINING, REASONS, TOLD, Cause
 
 PAGE = Path(__file__).parents[1] / "docs" / "lifecycle.md"
 HEADER = (
@@ -166,7 +167,8 @@ def _notes() -> str:
 
 def _reasons() -> str:
     rows = ((cause.value, MEANINGS[cause], _outcome(cause), _afterwards(cause)) for cause in Cause)
-    return _rows(("reason", "what happened", "outcome", "the same again"), rows)
+    told = ((reason.value, meaning, "", "") for reason, meaning in TOLD.items())
+    return _rows(("reason", "what happened", "outcome", "the same again"), chain(rows, told))
 
 
 def _outcome(cause: Cause) -> str:

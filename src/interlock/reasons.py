@@ -177,6 +177,18 @@ MEANINGS: dict[Cause, str] = {
     Cause.TRAFFIC_STOPPED: "the gateway sends the candidate nothing new",
 }
 
+
+class Told(StrEnum):
+    """Reasons of events that tell no move."""
+
+    EXPECTATIONS_JUDGED = "ExpectationsJudged"
+
+
+TOLD: dict[Told, str] = {
+    Told.EXPECTATIONS_JUDGED: "the attempt ended: the version's `change.expected` beside what was measured",
+}
+"""What they mean."""
+
 QUARANTINING = frozenset(
     {
         Cause.GATE_FAILED,

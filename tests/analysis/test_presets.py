@@ -9,7 +9,12 @@ import pytest
 from interlock.analysis.metrics import Kind, Proportion
 from interlock.analysis.presets import BUILT_IN, families, metric
 
-BASE = {"ai_agent_tasks_started_total", "ai_agent_tasks_total", "process_start_time_seconds"}
+BASE = {
+    "ai_agent_tasks_started_total",
+    "ai_agent_tasks_total",
+    "ai_agent_cost_usd_total",
+    "process_start_time_seconds",
+}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def lift(low: float, high: float) -> Lift:
     """Of a KPI at 0.5 in stable; the relative lift is in [low, high]."""
     middle = (low + high) / 2
     return Lift(
-        KPI, "points", True, 0.5 * (1 + middle), 0.5, 400, 4000,
+        KPI, "points", 0.5 * (1 + middle), 0.5, 400, 4000,
         50 * middle, Interval(50 * low, 50 * high), Interval(low, high),
     )  # fmt: skip
 

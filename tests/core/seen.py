@@ -10,7 +10,7 @@ from typing import Any
 
 from interlock.analysis.gates import EvidenceReport, GateReading, Verdict
 from interlock.core import plans, sizes, traffic, workloads
-from interlock.core.effects import ApplyChild, DeleteChild, Effect, RecordEntries, WriteRoute
+from interlock.core.effects import ApplyChild, DeleteChild, Effect, RecordCleared, RecordEntries, WriteRoute
 from interlock.core.observation import (
     NOTHING,
     Manifest,
@@ -200,6 +200,12 @@ def accepted(manifest: Manifest) -> RouteState:
 
 
 # ------------------------------------------------------------------ evidence
+def with_status(seen: Observation, **changes: Any) -> Observation:
+    """The same with another status."""
+    status = seen.rollout.status.model_copy(update=changes)
+    return replace(seen, rollout=seen.rollout.model_copy(update={"status": status}))
+
+
 def gate(
     name: str = "violations", verdict: Verdict = Verdict.PASS, *, judged: bool = True, safety: bool = False
 ) -> GateReading:
@@ -268,6 +274,8 @@ def _done(seen: Observation, effect: Effect) -> Observation:
             return replace(seen, workloads=kept)
         case RecordEntries(entries=entries):
             return replace(seen, recorded_seq=max(seen.recorded_seq, *(e.seq for e in entries)))
+        case RecordCleared(release=release):
+            return replace(seen, uncleared=seen.uncleared - {release})
         case _:
             return seen
 

@@ -36,6 +36,7 @@ from tests.core.seen import (
     target,
     template,
     trying,
+    with_status,
 )
 
 IN_THE_WAY = Obstacle(Reason.AGENT_TAKEN, "Rollout other has the agent triage", Holds.START)
@@ -93,11 +94,6 @@ def test_the_first_version_needs_no_shadow() -> None:
 
 def blocked(**changes: Any) -> Observation:
     return replace(wanting("v2"), **changes)
-
-
-def with_status(seen: Observation, **changes: Any) -> Observation:
-    status = seen.rollout.status.model_copy(update=changes)
-    return replace(seen, rollout=seen.rollout.model_copy(update={"status": status}))
 
 
 def held_back(digest: str, count: int = 1) -> tuple[Quarantined, ...]:

@@ -251,7 +251,7 @@ async def test_what_is_too_large_is_written_without_baselines_or_not_at_all(
     share: float, kept: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = await canary()
-    await pass_by(world, 5)
+    await pass_by(world, 70)
     monkeypatch.setattr(checkpoints, "MAX_BYTES", share * len((await stored(world))["data"]["evidence.json"]))
     found = await pass_by(world, 300)
     assert len(warnings(caplog)) == (1 if kept else 2)

@@ -75,7 +75,7 @@ async def test_weights_and_moves_are_told() -> None:
     value = world.operator.telemetry.registry.get_sample_value
     place = {"namespace": NAMESPACE, "rollout": "triage"}
     assert value("interlock_rollout_weight_percent", {**place, "track": "candidate"}) == 20
-    moved = {**place, "from_stage": "Running", "to_stage": "Running", "reason": "StepStarted"}
+    moved = {**place, "from": "Running", "to": "Running", "reason": "StepStarted"}
     assert value("interlock_transitions_total", moved) == 1
 
 

@@ -14,7 +14,7 @@ from interlock.core.workloads import shadow_name
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import RolloutStatus
 from tests.scenarios.rules import backends
-from tests.scenarios.story import Condition, Expect, Writes
+from tests.scenarios.story import Came, Condition, Expect, Writes
 from tests.scenarios.surroundings import NAMESPACE, home
 from tests.scenarios.world import World
 
@@ -195,6 +195,40 @@ async def _outcomes(world: World, found: Rollout, wanted: Mapping[int, str]) -> 
     return looked
 
 
+async def _results(world: World, found: Rollout, wanted: Mapping[int, Came]) -> list[Looked]:
+    results = {
+        release["header"]["attempt"]: release.get("result") or {}
+        for release in await world.releases()
+        if release["header"]["rolloutUid"] == found.metadata.uid
+    }
+    return [look for attempt, came in wanted.items() for look in _came(results.get(attempt, {}), came)]
+
+
+def _came(result: Manifest, came: Came) -> list[Looked]:
+    lifts = {lift["metric"]: _direction(lift) for lift in result.get("lifts") or ()}
+    judged = result.get("expected") or ()
+    verdicts = {one["metric"]: one["verdict"] for one in judged}
+    told = "; ".join(one["message"] for one in judged)
+    known = sorted(
+        (value, name.removesuffix("Time")) for name, value in result.items() if name.endswith("Time")
+    )
+    costs = None if came.costs is None else "costUSD" in result
+    return [
+        *(_differs(f"lift of {metric}", lifts.get(metric), way) for metric, way in came.lifts.items()),
+        *(_differs(f"judgement of {name}", verdicts.get(name), wish) for name, wish in came.expected.items()),
+        *((f"judgements: {told!r}", None if word in told else f"without {word!r}") for word in came.says),
+        _differs("times", [name for _, name in known], None if came.times is None else list(came.times)),
+        _differs("whether the cost is known", costs, came.costs),
+    ]
+
+
+def _direction(lift: Manifest) -> str:
+    if "lift" not in lift:
+        return "unknown"
+    low, high = float(lift["low"]), float(lift["high"])
+    return "up" if low > 0 else "down" if high < 0 else "unclear"
+
+
 async def _events(world: World, found: Rollout, wanted: Mapping[str, int]) -> list[Looked]:
     told = Counter(
         event["reason"]
@@ -253,6 +287,7 @@ LOOKS: dict[str, Callable[[World, Rollout, Any], Awaitable[list[Looked]]]] = {
     "weights": _weights,
     "ledger": _ledger,
     "outcomes": _outcomes,
+    "results": _results,
     "events": _events,
     "replicas": _replicas,
     "images": _images,

@@ -196,3 +196,7 @@ def _check_release(before: Manifest | None, stored: Manifest) -> None:
     if before is not None:
         assert stored["header"] == before["header"]
         assert entries[: len(before["entries"])] == before["entries"], "the record was changed"
+        held = before.get("result") or {}
+        assert held.items() <= (stored.get("result") or {}).items(), (
+            "the record of what came of it was changed"
+        )

@@ -34,6 +34,20 @@ class Writes(Strict):
     """Kinds; any when absent."""
 
 
+class Came(Strict):
+    """What came of an attempt, as its Release says."""
+
+    lifts: dict[str, Literal["up", "down", "unclear", "unknown"]] = Field(default_factory=dict)
+    """By metric: where its interval lies."""
+    expected: dict[str, Literal["Confirmed", "Refuted", "Inconclusive"]] = Field(default_factory=dict)
+    says: tuple[str, ...] = ()
+    """Words of the judgements."""
+    times: tuple[str, ...] | None = None
+    """Which are known (trafficStarted, harmSince, detected, stopped, cleared), in order of time."""
+    costs: bool | None = None
+    """Whether it is known what the candidate's tasks cost."""
+
+
 class Expect(Strict):
     """What is to be seen; what is not named may be anything."""
 
@@ -58,6 +72,8 @@ class Expect(Strict):
     ledger: dict[int, tuple[str, ...]] = Field(default_factory=dict)
     """Moves by attempt, `Stage: Cause` or the cause alone; `...` first: others went before."""
     outcomes: dict[int, str] = Field(default_factory=dict)
+    results: dict[int, Came] = Field(default_factory=dict)
+    """By attempt."""
     quarantine: tuple[str, ...] | None = None
     draining: Annotated[int, Field(ge=0)] | None = None
     events: dict[str, int] = Field(default_factory=dict)

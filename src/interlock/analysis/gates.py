@@ -42,6 +42,7 @@ from interlock.analysis.report import EvidenceReport, Facts, GateReading, Verdic
 from interlock.analysis.series import PROCESS_START, Counts, Identity, Increment, Series
 from interlock.analysis.settling import Settling
 from interlock.analysis.silence import Hearing, NoDataReading, Silence
+from interlock.analysis.spending import Spending
 from interlock.analysis.split import Split, SplitReading
 from interlock.analysis.table import SeriesTable
 from interlock.analysis.tasks import TaskCounts
@@ -97,6 +98,7 @@ class AttemptEvidence:
             judge for judge in self._judges.values() if isinstance(judge, CompareJudge | MeanJudge)
         ]
         self._lifts = Lifts(plan)
+        self._spending = Spending()
         self._timeline = timeline(plan, since, (), {})
         self._settling = Settling(plan.tick, plan.settle)
         self._handed: dict[Identity, float] = {}  # the last sample of each series that was handed in
@@ -178,6 +180,8 @@ class AttemptEvidence:
             lifts=self._lifts.read(self._doubles.pods),
             # of counts that are doubled on one side only, no share can be told
             split=None if self._doubles.pods({TASKS_STARTED}) else self._split.reading(running),
+            cost_usd=self._spending.usd,
+            harm_since=self._harm_since(),
         )
 
     # ------------------------------------------------------------------ what comes in
@@ -208,6 +212,7 @@ class AttemptEvidence:
             mode, newest = mode_named(one.labels.get("mode")), one.newest(now) if tracks else None
             if mode is None or newest is None:
                 continue
+            self._spending.notice(one.name, tracks)
             for track in tracks:
                 self._heard.notice(track, mode, one.name, newest[0])
                 if mode is Mode.LIVE and one.name == TASKS_STARTED:
@@ -238,6 +243,7 @@ class AttemptEvidence:
 
     def _take(self, outcome: Outcome) -> None:
         """Count an outcome where it counts at once, and keep it for the comparisons."""
+        self._spending.count(outcome)
         stretch = self._timeline.clocked(outcome.end)
         expected = stretch.step.mode if stretch and outcome.track is Track.CANDIDATE else Mode.LIVE
         if stretch and outcome.mode is expected:
@@ -300,6 +306,13 @@ class AttemptEvidence:
             for judge in self._judges.values()
         )
 
+    def _harm_since(self) -> float | None:
+        """Start of the first step since which a gate that fails has most of its evidence."""
+        failed = (judge for name, judge in self._judges.items() if name in self._merge.failed)
+        steps = {judge.strongest for judge in failed if isinstance(judge, BlockJudge | LimitJudge)}
+        found = [s.started for s in self._timeline.stretches if s.step.index in steps]
+        return min(found) if found and found[0] < math.inf else None
+
     def _warnings(self) -> tuple[str, ...]:
         found = list(self._doubles.warnings())
         if self._counts.ageless:
@@ -331,6 +344,7 @@ class AttemptEvidence:
             "judges": {name: judge.state() for name, judge in self._judges.items()},
             "merge": self._merge.state(),
             "lifts": self._lifts.state(),
+            "spent": self._spending.usd,
             "settling": self._settling.state(self._compared_by()),
             "newest": self._heard.state(),
             "buckets": self._buckets.state(),
@@ -371,6 +385,7 @@ class AttemptEvidence:
             self._judges[name].restore(state["judges"][name])
         self._merge.restore(state["merge"], kept, whole=kept == state["rules"].keys() == self._judges.keys())
         self._lifts.restore(state["lifts"])
+        self._spending.usd = None if state["spent"] is None else float(state["spent"])
         self._settling.restore(state["settling"])
         self._heard.restore(state["newest"])
         self._buckets.restore(state["buckets"])

@@ -57,7 +57,6 @@ class Lift:
 
     name: str
     unit: Unit
-    higher_is_better: bool
     candidate: float
     stable: float
     candidate_outcomes: float
@@ -183,7 +182,7 @@ class ShareMeter(Meter):
 
     def read(self, effect: float) -> LiftReading:
         rates, interval = self._seen.rates, self._seen.interval(ALPHA, effect)
-        if rates is None or interval.high - interval.low >= 1:
+        if rates is None or interval == Interval(-1.0, 1.0):  # it excludes nothing
             seen = (
                 f"{self._seen.candidate.total:.0f} of the candidate, {self._seen.stable.total:.0f} of stable"
             )
@@ -192,7 +191,6 @@ class ShareMeter(Meter):
         return Lift(
             name=self.kpi.name,
             unit="points",
-            higher_is_better=self._metric.higher_is_better,
             candidate=candidate,
             stable=stable,
             candidate_outcomes=self._seen.candidate.total,
@@ -254,7 +252,6 @@ class MeanMeter(Meter):
         return Lift(
             name=self.kpi.name,
             unit="percent",
-            higher_is_better=False,
             candidate=candidate,
             stable=stable,
             candidate_outcomes=self._seen.candidate.count,

@@ -133,8 +133,9 @@ def metric(name: str) -> Metric:
 def families(gates: Iterable[frozenset[str]], *, derive_warmup: bool = True) -> frozenset[str]:
     """Metric names that must be read, given those that each gate needs.
 
-    With `derive_warmup` also the task durations, from which the warm-up follows where none is set.
+    With `derive_warmup` also the task durations, from which the warm-up follows where none is set. Costs are
+    always read: what an attempt costs is told whether or not it is judged.
     """
-    always = {TASKS_STARTED, TASKS, PROCESS_START}
+    always = {TASKS_STARTED, TASKS, COST, PROCESS_START}
     durations = {DURATION_BUCKETS} if derive_warmup else set()
     return frozenset(always | durations).union(*gates)

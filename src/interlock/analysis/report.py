@@ -66,7 +66,9 @@ class EvidenceReport:
     step and its mode, since its clock start; `*_tasks` after warm-up in canary and full.
     `last_sample`: unix seconds of the candidate's newest sample in that mode, None if there is none.
     `no_data`: why nothing is learned of the candidate at present; None while something is. `lifts`: by how
-    much the versions differ over all steps so far in which they can be compared.
+    much the versions differ over all steps so far in which they can be compared. `cost_usd`: what the
+    candidate's tasks cost since the evidence began, None while it exports no cost. `harm_since`: start (unix
+    seconds) of the step whose process holds the evidence of a failed gate; None where none rests on a step.
     `split`: whether tasks are split as the running step intends; None where that is not asked or not known.
     """
 
@@ -86,6 +88,8 @@ class EvidenceReport:
     no_data: NoDataReading | None = None
     lifts: tuple[LiftReading, ...] = ()
     split: SplitReading | None = None
+    cost_usd: float | None = None
+    harm_since: float | None = None
 
     @property
     def reverts(self) -> bool:

@@ -62,7 +62,8 @@ def decide(seen: Observation, now: datetime) -> Decision:
     after = replace(seen, rollout=seen.rollout.model_copy(update={"status": intent}))
     described = status.describe(after, seen.rollout.status, now)
     wake = timedelta(0) if remembered else _wake(after, now)  # our own writes wake nobody
-    return Decision(described, tuple(_effects(after, seen, intent)), move, wake)
+    effects = (*_effects(after, seen, intent), *ledger.clearing(seen, now))
+    return Decision(described, effects, move, wake)
 
 
 def _kept_up(seen: Observation, now: datetime) -> RolloutStatus:
@@ -107,13 +108,11 @@ def _clock_started(seen: Observation, attempt: Attempt, now: datetime) -> Attemp
 
 
 def _drained(seen: Observation, current: RolloutStatus, now: datetime) -> RolloutStatus:
-    """Forget workloads whose conversations have ended or whose deadline is over: they may be deleted."""
-    settled = timedelta(seconds=max(seen.timing.settle, seen.timing.route_margin))
+    """Forget workloads that are cleared, once their Releases say so: they may be deleted."""
     left = tuple(
         item
         for item in current.draining
-        if now < item.deadline
-        and not (now >= item.since + settled and seen.conversations.get(item.workload) == 0)
+        if ledger.cleared(seen, item, now) is None or item.release in seen.uncleared
     )
     return current if len(left) == len(current.draining) else current.model_copy(update={"draining": left})
 

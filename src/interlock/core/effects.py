@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from interlock.core.observation import Manifest
 from interlock.model.release import Entry, Header
+from interlock.model.result import Cleared, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,26 @@ class DeleteChild:
 
 @dataclass(frozen=True, slots=True)
 class RecordEntries:
-    """Append transitions to the attempt's Release; those that it holds already are passed over."""
+    """Append transitions to the attempt's Release; those that it holds already are passed over.
+
+    `result`: what came of the attempt, once it has ended or is being taken back.
+    """
 
     release: str
     namespace: str
     header: Header
     entries: tuple[Entry, ...]
+    result: Result | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCleared:
+    """Say in an attempt's Release when the workload that left was cleared, unless it says so already."""
+
+    release: str
+    namespace: str
+    time: datetime
+    reason: Cleared
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +68,4 @@ class TellEvent:
     warning: bool
 
 
-Effect = WriteRoute | ApplyChild | DeleteChild | RecordEntries | TellEvent
+Effect = WriteRoute | ApplyChild | DeleteChild | RecordEntries | RecordCleared | TellEvent

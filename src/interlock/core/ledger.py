@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from interlock.core import labels, plans, traffic
-from interlock.core.effects import DeleteChild, Effect, RecordEntries, TellEvent
+from interlock.core import labels, plans, results, traffic
+from interlock.core.effects import DeleteChild, Effect, RecordCleared, RecordEntries, TellEvent
 from interlock.core.observation import Manifest, Observation, Target
-from interlock.core.parts import mappings, whole
+from interlock.core.parts import mapping, mappings, whole
 from interlock.core.steps import Transition, quarantines
 from interlock.core.waits import steps_hash
 from interlock.core.wanted import same_content
 from interlock.model.base import API_VERSION
 from interlock.model.release import Entry, Header, Outcome, Release, Stage, VersionIdentity, release_name
+from interlock.model.result import Cleared, Result
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import (
     MAX_QUARANTINE,
@@ -25,7 +26,7 @@ from interlock.model.rolloutstatus import (
     StepTime,
     TrafficStatus,
 )
-from interlock.reasons import UNDESIRED, Cause
+from interlock.reasons import UNDESIRED, Cause, Told
 
 
 def follow(seen: Observation, move: Transition, now: datetime) -> RolloutStatus:
@@ -42,7 +43,7 @@ def follow(seen: Observation, move: Transition, now: datetime) -> RolloutStatus:
     }
     if move.begins:
         changes["draining"] = tuple(d for d in status.draining if d.workload != move.begins.workload)
-    attempt = _moved(seen, move, now)
+    attempt = _moved(seen, move, now).model_copy(update={"result": results.after(seen, move, now)})
     if move.stage is Stage.DONE:
         changes |= _finished(seen, move, now)
     entry = _entry(seen, move, attempt, split, now)
@@ -232,9 +233,36 @@ def recording(seen: Observation, status: RolloutStatus) -> list[Effect]:
     # told first: once recorded, an entry is not missing any more and would never be told after a crash
     version = header.candidate.version if header else "the candidate"
     effects: list[Effect] = [_event(f"{release}.{entry.seq}", entry, version) for entry in missing]
+    over = attempt.stage in (Stage.REVERTING, Stage.DONE)
+    if over and attempt.result and attempt.result.expected and any(_ends(entry) for entry in missing):
+        told = results.told(attempt.result)[:1024]
+        effects.append(TellEvent(f"{release}.expected", Told.EXPECTATIONS_JUDGED, told, warning=False))
     if header is not None:
-        effects.append(RecordEntries(release, rollout.metadata.namespace, header, missing))
+        result = attempt.result if over else None
+        effects.append(RecordEntries(release, rollout.metadata.namespace, header, missing, result))
     return effects
+
+
+def _ends(entry: Entry) -> bool:
+    """Whether the candidate was measured no longer from then on."""
+    return entry.stage is Stage.REVERTING or entry.outcome is Outcome.PROMOTED
+
+
+def clearing(seen: Observation, now: datetime) -> list[Effect]:
+    """What Releases are to say of workloads that are drained; those are kept until it is said."""
+    return [
+        RecordCleared(item.release, seen.rollout.metadata.namespace, now, reason)
+        for item in seen.rollout.status.draining
+        if item.release in seen.uncleared and (reason := cleared(seen, item, now)) is not None
+    ]
+
+
+def cleared(seen: Observation, item: Draining, now: datetime) -> Cleared | None:
+    """Why the workload counts as cleared; None while it does not."""
+    settled = timedelta(seconds=max(seen.timing.settle, seen.timing.route_margin))
+    if now >= item.since + settled and seen.conversations.get(item.workload) == 0:
+        return Cleared.CONVERSATIONS_ENDED
+    return Cleared.DRAIN_DEADLINE if now >= item.deadline else None
 
 
 def pruned(seen: Observation) -> list[Effect]:
@@ -294,6 +322,7 @@ def new_release(effect: RecordEntries) -> Manifest:
             "header": effect.header.to_wire(),
             "entries": [entry.to_wire() for entry in effect.entries],
         }
+        | ({"result": effect.result.to_wire()} if effect.result else {})
     )
     return release.to_wire()
 
@@ -303,4 +332,18 @@ def appended(existing: Manifest, effect: RecordEntries) -> Manifest | None:
     entries = mappings(existing.get("entries"))
     held = {whole(entry.get("seq")) for entry in entries}
     missing = [entry.to_wire() for entry in effect.entries if entry.seq not in held]
-    return {**existing, "entries": [*entries, *missing]} if missing else None
+    if not missing:
+        return None
+    longer: Manifest = {**existing, "entries": [*entries, *missing]}
+    if effect.result is not None:  # what it says already stays
+        longer["result"] = {**effect.result.to_wire(), **mapping(existing.get("result"))}
+    return longer
+
+
+def with_cleared(existing: Manifest, effect: RecordCleared) -> Manifest | None:
+    """The Release with the time at which it was cleared, or None when it has one."""
+    result = mapping(existing.get("result"))
+    if "clearedTime" in result:
+        return None
+    said = Result(cleared_time=effect.time, cleared_reason=effect.reason).to_wire()
+    return {**existing, "result": {**said, **result}}

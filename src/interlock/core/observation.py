@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from interlock.analysis.gates import EvidenceReport
 from interlock.core.metrictemplates import Known
+from interlock.model.agentversion import Expectation
 from interlock.model.release import VersionIdentity
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import Quarantined
@@ -43,6 +44,8 @@ class Target:
     uid: str
     digest: str
     document: str
+    expected: tuple[Expectation, ...] = ()
+    """What its author expects of KPIs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,8 @@ class Observation:
     template: Template | Unusable
     workloads: Mapping[str, WorkloadState] = field(default_factory=dict)
     route: RouteState | None = None
+    uncleared: frozenset[str] = frozenset()
+    """Releases of draining workloads that do not yet say when those were cleared."""
     recorded_seq: int = 0
     """The last transition of the current attempt that its Release holds; 0 without a Release."""
     memory: Memory | None = None

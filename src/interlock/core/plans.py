@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 import rfc8785
 
-from interlock.analysis.metrics import Query
+from interlock.analysis.metrics import Metric, Query
 from interlock.analysis.plan import (
     Advance,
     Alert,
@@ -173,8 +174,13 @@ def _since(rollout: Rollout, attempt: Attempt | None, gate: GateSpec, known: Kno
 
 
 # ------------------------------------------------------------------ the plan
-def plan_of(rollout: Rollout, timing: Timing, known: Known = NO_TEMPLATES) -> Plan | None:
-    """What the running attempt is judged by; None when there is nothing to judge."""
+def plan_of(
+    rollout: Rollout, timing: Timing, known: Known = NO_TEMPLATES, expected: Iterable[str] = ()
+) -> Plan | None:
+    """What the running attempt is judged by; None when there is nothing to judge.
+
+    `expected`: metrics that the candidate's author names; one that is not known is not measured.
+    """
     status = rollout.status
     if status.stable is None or status.candidate is None:
         return None
@@ -188,7 +194,11 @@ def plan_of(rollout: Rollout, timing: Timing, known: Known = NO_TEMPLATES) -> Pl
         "stable.version": status.stable.version,
         "stable.workload": status.stable.workload,
     }
-    return replace(plan, gates=tuple(_filled(gate, names) for gate in plan.gates))
+    return replace(
+        plan,
+        gates=tuple(_filled(gate, names) for gate in plan.gates),
+        expected=tuple(_expected(expected, known)),
+    )
 
 
 def plan_between(
@@ -229,6 +239,12 @@ def _filled(gate: Gate, names: Mapping[str, str]) -> Gate:
     if not isinstance(gate.metric, Query):
         return gate
     return replace(gate, metric=replace(gate.metric, promql=promql.filled(gate.metric.promql, names)))
+
+
+def _expected(names: Iterable[str], known: Known) -> Iterator[Metric]:
+    for name in names:
+        with contextlib.suppress(ValueError):
+            yield metric_named(name, known)
 
 
 def _compares(step: Step) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from interlock.analysis.gates import EvidenceReport
-from interlock.core import labels
+from interlock.core import labels, results
 from interlock.core.conditions import Said, conditions
 from interlock.core.observation import NOTHING, Manifest, Observation
 from interlock.core.parts import mapping, mappings, whole
-from interlock.core.waits import ACTIVE, running_step
+from interlock.core.waits import ACTIVE, WALKING, running_step
 from interlock.model.base import format_time
 from interlock.model.conditions import Condition, ConditionStatus
 from interlock.model.release import Stage
@@ -44,6 +44,7 @@ def describe(seen: Observation, before: RolloutStatus, now: datetime) -> Rollout
     steady = same_seq and same_spec and active and not seen.gates_due
     return current.model_copy(
         update={
+            "attempt": _measured(seen, before),
             "observed_generation": meta.generation,
             "phase": _phase(seen, stalled, reason),
             "step": _step(seen, attempt),
@@ -163,6 +164,18 @@ def _gates(seen: Observation, before: RolloutStatus) -> tuple[GateStatus, ...]:
     changed = verdicts != [(g.name, g.verdict) for g in before.gates]
     moved = before.attempt is None or current.attempt is None or before.attempt.seq != current.attempt.seq
     return fresh if changed or moved or seen.gates_due else before.gates
+
+
+def _measured(seen: Observation, before: RolloutStatus) -> Attempt | None:
+    """The attempt with what is measured so far: refreshed with the gates, for people to see and so that it
+    outlives the evidence."""
+    attempt = seen.rollout.status.attempt
+    if attempt is None or attempt.stage not in WALKING or not isinstance(seen.evidence, EvidenceReport):
+        return attempt
+    moved = before.attempt is None or before.attempt.seq != attempt.seq
+    if not (moved or seen.gates_due):
+        return attempt
+    return attempt.model_copy(update={"result": results.measured(seen, attempt.result)})
 
 
 def unreadable(manifest: Manifest, problem: str, now: datetime) -> Manifest:

@@ -18,6 +18,7 @@ from typing import Any
 import rfc8785
 from pydantic import ValidationError
 
+from interlock.core.parts import mapping, mappings
 from interlock.core.readiness import readiness
 from interlock.errors import DependencyError, SpecError
 from interlock.model.agentversion import (
@@ -25,6 +26,7 @@ from interlock.model.agentversion import (
     AgentVersionSpec,
     AgentVersionStatus,
     ConfigMapRef,
+    Expectation,
     Prompt,
     Tool,
 )
@@ -69,11 +71,21 @@ class Assessment:
     digest: str
     """SHA-256 of `render_json(document)` in lower-case hex, as `sha256sum agent.json` says in the pod."""
     estimated_prompt_tokens: int
+    expected: tuple[Expectation, ...] = ()
+    """What its author expects of KPIs; no part of the digest."""
 
 
 def references(version: AgentVersion) -> tuple[ConfigMapRef, ...]:
     """The ConfigMap keys that the version is read from, each once, in order of appearance."""
     return tuple(dict.fromkeys(ref for _, ref in _located_references(version.spec)))
+
+
+def expected_metrics(manifest: Mapping[str, Any], uid: str) -> tuple[str, ...]:
+    """Metrics of which an AgentVersion's `change.expected` says something; none of another object's."""
+    if mapping(manifest.get("metadata")).get("uid") != uid:
+        return ()
+    change = mapping(mapping(manifest.get("spec")).get("change"))
+    return tuple(str(each.get("metric")) for each in mappings(change.get("expected")))
 
 
 def assess(version: AgentVersion, configmaps: ConfigMaps) -> Assessment:
@@ -98,7 +110,9 @@ def assess(version: AgentVersion, configmaps: ConfigMaps) -> Assessment:
             f"the document that the agent reads must be at most {_kib(MAX_DOCUMENT_BYTES)} with all prompts "
             f"and tool sets, it is {_kib(len(rendered))}: leave out tools or shorten prompts"
         )
-    return Assessment(document, hashlib.sha256(rendered).hexdigest(), _estimate_tokens(document))
+    digest = hashlib.sha256(rendered).hexdigest()
+    expected = version.spec.change.expected if version.spec.change else ()
+    return Assessment(document, digest, _estimate_tokens(document), expected)
 
 
 def render_json(document: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from interlock.model.base import (
     API_VERSION,
@@ -20,6 +20,7 @@ from interlock.model.base import (
     keyed,
     rules,
 )
+from interlock.model.result import RECORDED, Result
 
 
 class Stage(StrEnum):
@@ -92,7 +93,13 @@ _RECORD = rules(("self == oldSelf", "must not be changed: a Release is a record"
 
 
 class Release(ApiModel):
-    """One attempt: a header that never changes and entries that are only appended."""
+    """One attempt: a header that never changes, entries that are only appended, and what came of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            ("!has(oldSelf.result) || has(self.result)", "must keep `result`: a Release is a record")
+        )
+    )
 
     KIND: ClassVar[str] = "Release"
 
@@ -116,6 +123,8 @@ class Release(ApiModel):
             ),
         ),
     ]
+
+    result: Annotated[Result | None, Field(json_schema_extra=RECORDED)] = None
 
     @property
     def last(self) -> Entry:

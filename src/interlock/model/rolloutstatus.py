@@ -22,6 +22,7 @@ from interlock.model.base import (
 )
 from interlock.model.conditions import Condition
 from interlock.model.release import Entry, Outcome, Stage, VersionIdentity
+from interlock.model.result import Result
 
 MAX_STEPS = 16
 MAX_GATES = 16
@@ -103,6 +104,8 @@ class Attempt(ApiModel):
     no_data: NoData | None = None
     split_mismatch: SplitMismatch | None = None
     """While it is there, the attempt does not walk on."""
+    result: Result | None = None
+    """What is known of the candidate beside stable, and when what was decided; recorded in the Release."""
 
 
 class TrafficStatus(ApiModel):

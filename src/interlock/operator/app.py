@@ -65,7 +65,8 @@ class Operator:
             settings.timing,
             lambda: now().timestamp(),
             Checkpoints(objects),
-            self.templates.known,
+            known=self.templates.known,
+            expected=self.templates.expected,
         )
         self.neighbours = Neighbours(self.cache, self.queue.add)
         self.observer = Observer(

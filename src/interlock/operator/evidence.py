@@ -66,7 +66,8 @@ class _Watched:
 class Evidence:
     """Keeps the evidence of active attempts; everything in it can be built again from Prometheus.
 
-    With `checkpoints` that also holds when Prometheus has lost the beginning.
+    With `checkpoints` that also holds when Prometheus has lost the beginning. `expected`: metrics of which
+    the candidate's author expects something; they are measured whether or not a gate judges them.
     """
 
     def __init__(
@@ -75,13 +76,16 @@ class Evidence:
         timing: Timing,
         now: Callable[[], float],
         checkpoints: Checkpoints | None = None,
+        *,
         known: Callable[[Rollout], Known] = lambda rollout: NO_TEMPLATES,
+        expected: Callable[[Rollout], tuple[str, ...]] = lambda rollout: (),
     ) -> None:
         self._metrics = metrics
         self._timing = timing
         self._now = now
         self._checkpoints = checkpoints
         self._known = known
+        self._expected = expected
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._conversations: dict[tuple[str, str], dict[str, float | None]] = {}
         self._alarms = Alarms(metrics)
@@ -277,7 +281,9 @@ class Evidence:
 
     def _plan(self, rollout: Rollout) -> Plan | None:
         known = self._known(rollout)
-        return None if plan_problem(rollout, known) else plan_of(rollout, self._timing, known)
+        if plan_problem(rollout, known):
+            return None
+        return plan_of(rollout, self._timing, known, self._expected(rollout))
 
     async def _read_conversations(self, rollout: Rollout, at: float) -> None:
         selection = Selection(

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from interlock.analysis.presets import BUILT_IN
 from interlock.core.metrictemplates import Definition, Known, definition_of
+from interlock.core.versions import expected_metrics
 from interlock.errors import SpecError
 from interlock.model.base import first_problem
 from interlock.model.metrictemplate import MetricTemplate
@@ -27,12 +28,19 @@ class MetricTemplates:
         self._read: dict[str, tuple[object, Definition | SpecError]] = {}
 
     def known(self, rollout: Rollout) -> Known:
-        """What there is to know of the metrics that the Rollout's gates name."""
-        found = ((name, self._cache.get(KIND, "", name)) for name in _named(rollout))
+        """What there is to know of the metrics that the Rollout's gates name, and its candidate's author."""
+        names = (*_named(rollout), *self.expected(rollout))
+        found = ((name, self._cache.get(KIND, "", name)) for name in names)
         return {name: _said(self.read(manifest)) for name, manifest in found if manifest is not None}
 
+    def expected(self, rollout: Rollout) -> tuple[str, ...]:
+        """Metrics of which the author of the running candidate expects something."""
+        tried = rollout.status.candidate
+        found = self._cache.get("AgentVersion", rollout.metadata.namespace, tried.version) if tried else None
+        return expected_metrics(found, tried.uid) if found and tried else ()
+
     async def confirmed(self, rollout: Rollout) -> Known:
-        """The same; that a name is nobody's is asked of the API server: the watch may only be late."""
+        """The same; that a gate's name is nobody's is asked of the API server: the watch may only be late."""
         for name in _named(rollout):
             if name not in BUILT_IN and self._cache.get(KIND, "", name) is None:
                 fresh = await self._objects.get(KIND, "", name)

@@ -112,6 +112,7 @@ class Observer:
             template=self._template(rollout),
             workloads=works,
             route=traffic.read_route(route) if route else None,
+            uncleared=self._uncleared(rollout),
             recorded_seq=self._recorded(rollout),
             memory=memory,
             surplus=remembered.surplus,
@@ -155,7 +156,7 @@ class Observer:
             text = f"AgentVersion {name} is of agent {of}, not of {agent}: correct spec.versionRef"
             return Unusable(Reason.INVALID_SPEC, text)
         uid = manifest["metadata"]["uid"]
-        return Target(name, uid, found.digest, versions.render_json(found.document))
+        return Target(name, uid, found.digest, versions.render_json(found.document), found.expected)
 
     async def _tested(self, namespace: str, name: str) -> Target | Unusable | None:
         """The AgentVersion under test: gone is a reason to turn back, not assessable says nothing."""
@@ -290,6 +291,13 @@ class Observer:
             if manifest is not None:
                 found.append(manifest)
         return found
+
+    def _uncleared(self, rollout: Rollout) -> frozenset[str]:
+        names = {item.release for item in rollout.status.draining}
+        known = {name: self._cache.get("Release", rollout.metadata.namespace, name) for name in names}
+        return frozenset(
+            name for name, m in known.items() if m and "clearedTime" not in mapping(m.get("result"))
+        )
 
     def _recorded(self, rollout: Rollout) -> int:
         if rollout.status.attempt is None:

@@ -17,6 +17,7 @@ from interlock.core.effects import (
     ApplyChild,
     DeleteChild,
     Effect,
+    RecordCleared,
     RecordEntries,
     TellEvent,
     WriteRoute,
@@ -99,7 +100,7 @@ class Reconciler:
             # many may turn back at once: the route of each comes before the record of any
             effects = tuple(effect for effect in effects if isinstance(effect, WriteRoute))
         await self._perform(seen, effects, started)
-        recorded = any(isinstance(effect, RecordEntries) for effect in decision.effects)
+        recorded = any(isinstance(effect, RecordEntries | RecordCleared) for effect in decision.effects)
         if decision.move is not None or recorded:
             return timedelta(0)  # walk on as soon as it is recorded: our own writes wake nobody
         return decision.wake
@@ -167,6 +168,8 @@ class Reconciler:
                 await self._objects.delete(kind, namespace, name, uid)
             case RecordEntries():
                 await self._append(effect)
+            case RecordCleared():
+                await self._clear(effect)
             case TellEvent():
                 await self._tell(rollout, effect)
             case _:
@@ -186,6 +189,15 @@ class Reconciler:
             return await self._objects.create(ledger.new_release(effect))
         longer = ledger.appended(existing, effect)
         return existing if longer is None else await self._objects.replace(longer)
+
+    async def _clear(self, effect: RecordCleared) -> None:
+        """Nothing is told of a Release that somebody has deleted."""
+        known = self._cache.get(Release.KIND, effect.namespace, effect.release)
+        cleared = ledger.with_cleared(known, effect) if known else None
+        if cleared is not None:
+            written = await self._objects.replace(cleared)
+            self._cache.put(written)
+            self._telemetry.show_cleared(written)
 
     async def _tell(self, rollout: Rollout, effect: TellEvent) -> None:
         try:

@@ -9,7 +9,15 @@ from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from interlock.core import labels
-from interlock.core.effects import ApplyChild, DeleteChild, Effect, RecordEntries, TellEvent, WriteRoute
+from interlock.core.effects import (
+    ApplyChild,
+    DeleteChild,
+    Effect,
+    RecordCleared,
+    RecordEntries,
+    TellEvent,
+    WriteRoute,
+)
 from interlock.core.ledger import release_of
 from interlock.core.observation import Manifest, RouteState, WorkloadState
 from interlock.core.traffic import read_route
@@ -40,7 +48,7 @@ class Cluster:
                 case RecordEntries(release, _, _, new):
                     entries += [entry for entry in new if entry.seq > self._recorded.get(release, 0)]
                     self._recorded[release] = new[-1].seq
-                case TellEvent():
+                case TellEvent() | RecordCleared():
                     pass
                 case _:
                     assert_never(effect)

@@ -17,7 +17,15 @@ from interlock.adapters.memory import MemoryMetrics
 from interlock.analysis.gates import EvidenceReport
 from interlock.core import ledger
 from interlock.core.decide import Decision, decide
-from interlock.core.effects import ApplyChild, DeleteChild, Effect, RecordEntries, TellEvent, WriteRoute
+from interlock.core.effects import (
+    ApplyChild,
+    DeleteChild,
+    Effect,
+    RecordCleared,
+    RecordEntries,
+    TellEvent,
+    WriteRoute,
+)
 from interlock.core.observation import Observation, Timing, Unreadable
 from interlock.errors import Conflict, InterlockError, TransientError
 from interlock.model.release import Release
@@ -209,7 +217,7 @@ class Process:
         self._judge.decided(seen, decision, now)
         self._record(manifest, seen, decision)
         self._perform(seen, decision, decision.effects)
-        recorded = any(isinstance(effect, RecordEntries) for effect in decision.effects)
+        recorded = any(isinstance(effect, RecordEntries | RecordCleared) for effect in decision.effects)
         return timedelta(0) if decision.move is not None or recorded else decision.wake
 
     def _record(self, manifest: Manifest, seen: Observation, decision: Decision) -> None:
@@ -250,6 +258,10 @@ class Process:
                 self._write(decision, kind, lambda: objects.delete(kind, namespace, name, uid))
             case RecordEntries():
                 self._append(decision, effect)
+            case RecordCleared():
+                existing = reached(objects.get(Release.KIND, effect.namespace, effect.release))
+                if existing is not None and (said := ledger.with_cleared(existing, effect)) is not None:
+                    self._write(decision, Release.KIND, lambda: objects.replace(said))
             case TellEvent():
                 event = event_about(rollout, effect, self._around.now)
                 with contextlib.suppress(Conflict):
