@@ -106,7 +106,7 @@ class Scraped:
         self.metrics = metrics
         self.broken = broken
         self._exporter = exporter
-        self._address = address
+        self.address = address
 
     async def scrape(self, *samples: Sample) -> float:
         moment = await _later()
@@ -121,7 +121,7 @@ class Scraped:
         """Has Prometheus stored the last of them?"""
         labels, _ = samples[-1]
         asked = {"query": f"timestamp({_selector(labels)})", "time": f"{moment:.3f}"}
-        async with httpx.AsyncClient(base_url=self._address, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=self.address, trust_env=False) as client:
             found = (await client.post("/api/v1/query", data=asked)).json()
         return any(float(one["value"][1]) == moment for one in found["data"]["result"])
 

@@ -7,10 +7,12 @@ import math
 
 import pytest
 
+from interlock.adapters.prometheus import PrometheusMetrics
+from interlock.adapters.prometheus.labels import LabelNames
 from interlock.analysis.values import NoNumber
 from interlock.core.observation import Unreadable
 from interlock.ports import Evaluation, Samples, Selection
-from tests.contracts.stores import MetricStore
+from tests.contracts.stores import MetricStore, Scraped
 
 TASKS = "ai_agent_tasks_total"
 STARTED = "ai_agent_tasks_started_total"
@@ -138,3 +140,21 @@ async def test_what_is_no_expression_is_refused_with_a_reason(metric_store: Metr
     found = await metric_store.metrics.evaluate(Evaluation("sum(", 1.0, 1.0, 1.0))
     assert isinstance(found, Unreadable)
     assert "HTTP 400" in found.reason
+
+
+async def test_labels_that_are_called_otherwise_are_read(scraped: Scraped, shop: str) -> None:
+    """The same series, seen by an operator that is told what its labels are called."""
+    otherwise = {"k8s_namespace": shop, "service": "triage", "service_version": "v2", "pod": "a"}
+    theirs = {"__name__": TASKS, **otherwise, "version": "3.1"}
+    last = await scraped.scrape((theirs, 4.0))
+    names = LabelNames(namespace="k8s_namespace", agent="service", version="service_version")
+    metrics = PrometheusMetrics(scraped.address, names=names)
+    try:
+        found = await metrics.read(Selection(frozenset({TASKS}), shop, "triage", last, 60))
+    finally:
+        await metrics.close()
+    assert isinstance(found, Samples), found
+    (one,) = found.series
+    labels = {key: one.labels.get(key) for key in ("namespace", "agent", "version", "exported_version")}
+    assert labels == {"namespace": shop, "agent": "triage", "version": "v2", "exported_version": "3.1"}
+    assert one.points == ((last, 4.0),)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from interlock.adapters.prometheus.labels import LabelNames
 from interlock.operator.settings import parse
 
 GOOD = ["--prometheus", "http://prometheus:9090"]
@@ -24,6 +25,12 @@ def test_flags_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("INTERLOCK_PROMETHEUS", "https://thanos")
     found = parse(["--tick", "1"])
     assert (found.tick, found.scrape_interval, found.prometheus) == (1.0, 7.0, "https://thanos")
+
+
+def test_labels_are_called_as_in_the_contract_unless_a_flag_says_otherwise() -> None:
+    assert parse(GOOD).labels == LabelNames()
+    found = parse([*GOOD, "--label-agent", "service_name", "--label-pod=k8s_pod_name"])
+    assert found.labels == LabelNames(agent="service_name", pod="k8s_pod_name")
 
 
 BAD = [
@@ -51,6 +58,8 @@ BAD = [
     ([*GOOD, "--route-margin", "-1"], "--route-margin must be"),
     ([*GOOD, "--port", "70000"], "--port must be"),
     ([*GOOD, "--log-level", "LOUD"], "--log-level"),
+    ([*GOOD, "--label-agent", "a-b"], "--label-…: 'a-b' must be a label name of Prometheus"),
+    ([*GOOD, "--label-agent", "version"], "must be different label names"),
     ([*GOOD, "--no-such-flag"], "no-such-flag"),
 ]
 

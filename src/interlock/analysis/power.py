@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from interlock.analysis.growing import Evidence, Stretch, reached_after
-from interlock.analysis.plan import Alert, Comparison, Events, Gate, Mode, Plan, PlannedStep
+from interlock.analysis.plan import Alert, Comparison, Events, Gate, Mode, Plan, PlannedStep, Value
 from interlock.analysis.planning import Effort, threshold
 from interlock.analysis.questions import Aim, Question, Worsening, questions, worse
 from interlock.analysis.usual import Usual
@@ -78,7 +78,7 @@ def answers(plan: Plan, legs: Sequence[Leg], usual: Usual, worsening: Worsening)
 
 def merged_threshold(plan: Plan, gate: Gate) -> float:
     """What a step's process must reach for this gate alone to carry the merged evidence over: J·G/alpha."""
-    sharing = [g for g in plan.gates if not isinstance(g.test, Events | Alert) and _steps(plan, g)]
+    sharing = [g for g in plan.gates if not isinstance(g.test, Events | Alert | Value) and _steps(plan, g)]
     weights = sum(g.weight for g in sharing)
     return threshold(plan.alpha, _steps(plan, gate)) + math.log(max(1.0, weights / gate.weight))
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from interlock.analysis.plan import Alert, Events, Gate
+from interlock.analysis.plan import Alert, Events, Gate, Value
 from interlock.analysis.planning import Effort
 from interlock.analysis.power import Answer, Timing
 from interlock.analysis.questions import Aim
@@ -59,7 +59,7 @@ def legend(lint: Lint) -> str:
     """How to read the answers."""
     if lint.plan is None or not lint.answers:
         return ""
-    sharing = [gate for gate in lint.plan.gates if not isinstance(gate.test, Events | Alert)]
+    sharing = [gate for gate in lint.plan.gates if not isinstance(gate.test, Events | Alert | Value)]
     steps = len(lint.plan.steps)
     alpha = percent(lint.plan.alpha)
     return (

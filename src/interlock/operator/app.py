@@ -285,7 +285,9 @@ async def serve(settings: Settings, wrap: Wrap = lambda objects: objects) -> Non
     operator and the API server (fault injection)."""
     telemetry = Telemetry()
     objects = KubernetesObjects(feed.connect(), telemetry.count_request)
-    metrics = PrometheusMetrics(settings.prometheus, observe=telemetry.observe_query, access=settings.access)
+    metrics = PrometheusMetrics(
+        settings.prometheus, observe=telemetry.observe_query, access=settings.access, names=settings.labels
+    )
     operator = Operator(settings, wrap(objects), metrics, telemetry)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,12 +6,13 @@ import argparse
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from interlock.adapters.prometheus.access import Access, header
+from interlock.adapters.prometheus.labels import LabelNames
 from interlock.core.observation import Timing
 from interlock.errors import SpecError
 
@@ -34,6 +35,8 @@ class Settings:
     """Base URL of the Prometheus HTTP API."""
     access: Access = field(default_factory=Access)
     """How the operator proves to Prometheus who it is."""
+    labels: LabelNames = field(default_factory=LabelNames)
+    """What Prometheus calls the labels that tell agents and versions apart."""
     tick: float = 5.0
     scrape_interval: float = 15.0
     """What Prometheus scrapes agents at; comparisons settle for two of them."""
@@ -72,6 +75,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         help="sent with each query, like 'X-Scope-OrgID: team-a'; may be given several times, "
         "in the environment a line each",
     )
+    for label in fields(LabelNames):
+        option(f"label-{label.name}", str, label.name, f"the label that holds the {label.name} of a series")
     option("tick", float, 5.0, "seconds between looks at an active rollout")
     option("scrape-interval", float, 15.0, "seconds between scrapes of the agents")
     option("route-margin", float, 1.0, "seconds from acceptance of a route to the start of a step's clock")
@@ -93,6 +98,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     try:
         _check_address(found["prometheus"])
         found["access"] = _access(found)
+        found["labels"] = _labels(found)
     except SpecError as error:
         parser.error(str(error))
     return Settings(**found)
@@ -104,6 +110,16 @@ def _check_address(address: str) -> None:
         raise SpecError(f"--prometheus {text}")
     if not address.startswith(("http://", "https://")):
         raise SpecError(f"--prometheus must be an http:// or https:// address, not {address!r}")
+
+
+def _labels(found: dict[str, Any]) -> LabelNames:
+    """Takes the names of labels out of the flags; SpecError where they cannot be so."""
+    names = LabelNames(**{label.name: found.pop(f"label_{label.name}") for label in fields(LabelNames)})
+    try:
+        names.check()
+    except SpecError as error:
+        raise SpecError(f"--label-…: {error}") from error
+    return names
 
 
 def _access(found: dict[str, Any]) -> Access:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from interlock.adapters.prometheus.labels import CANONICAL, LabelNames
 from interlock.analysis.series import Point, Series
 from interlock.core.observation import Unreadable
 from interlock.ports import Samples
@@ -22,13 +23,13 @@ KEPT_FOR = 40
 """Answers for which a series that does not appear is remembered, at least; twice that at most."""
 
 
-def parse(status: int, body: bytes) -> Samples | Unreadable:
+def parse(status: int, body: bytes, names: LabelNames = CANONICAL) -> Samples | Unreadable:
     """An answer of /api/v1/query, wherever it comes from."""
     found = matrix(status, body)
     if isinstance(found, Unreadable):
         return found
     try:
-        return Samples(tuple(_series(item) for item in found))
+        return Samples(tuple(_series(item, names) for item in found))
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
         return Unreadable("the answer holds malformed samples")
 
@@ -59,7 +60,8 @@ class Answers:
     else. In any other form the whole is parsed. Unchanged series are the same objects as before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: LabelNames = CANONICAL) -> None:
+        self._names = names
         self._recent: dict[bytes, tuple[bytes, Series]] = {}
         self._before: dict[bytes, tuple[bytes, Series]] = {}
         self._read = 0
@@ -77,7 +79,7 @@ class Answers:
                 return Samples(tuple(self._recognized(body)))
             except (TypeError, ValueError, AttributeError, OverflowError, RecursionError):
                 pass  # it is of another form, or malformed: the whole will tell
-        return parse(status, body)
+        return parse(status, body, self._names)
 
     def _recognized(self, body: bytes) -> Iterable[Series]:
         """ValueError for all that has another form."""
@@ -96,7 +98,10 @@ class Answers:
             if not values.endswith(b"},"):
                 raise ValueError("more than labels and values")
             points = _points(json.loads(values[:-2]))
-            known = (values, known[1].at(points) if known else Series(_labels(json.loads(labels)), points))
+            series = (
+                known[1].at(points) if known else Series(_labels(json.loads(labels), self._names), points)
+            )
+            known = (values, series)
         self._recent[labels] = known
         return known[1]
 
@@ -106,12 +111,12 @@ class Answers:
             self._recent, self._before = {}, self._recent
 
 
-def _series(item: dict[str, Any]) -> Series:
-    return Series(_labels(item["metric"]), _points(item.get("values") or ()))
+def _series(item: dict[str, Any], names: LabelNames) -> Series:
+    return Series(_labels(item["metric"], names), _points(item.get("values") or ()))
 
 
-def _labels(found: dict[str, Any]) -> dict[str, str]:
-    return {str(key): str(value) for key, value in found.items()}
+def _labels(found: dict[str, Any], names: LabelNames) -> dict[str, str]:
+    return names.ours({str(key): str(value) for key, value in found.items()})
 
 
 def _points(values: Iterable[Any]) -> tuple[Point, ...]:

@@ -16,6 +16,7 @@ from aiohttp import hdrs
 
 from interlock.adapters.prometheus.access import Access
 from interlock.adapters.prometheus.answers import Answers
+from interlock.adapters.prometheus.labels import LabelNames
 from interlock.adapters.prometheus.numbers import numbers
 from interlock.analysis.values import Evaluated
 from interlock.core.observation import Unreadable
@@ -60,13 +61,15 @@ Observe = Callable[[str, float], None]
 class Client:
     """Asks one Prometheus."""
 
-    def __init__(self, address: str, access: Access, patience: float, observe: Observe) -> None:
+    def __init__(
+        self, address: str, access: Access, patience: float, observe: Observe, names: LabelNames
+    ) -> None:
         """`patience`: seconds for a whole answer. `observe` is told `ok` or `error`, and the seconds."""
         self._api = address.rstrip("/") + "/api/v1/"
         self._access = access
         self._patience = patience
         self._observe = observe
-        self._answers = Answers()
+        self._answers = Answers(names)
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._histories = asyncio.Semaphore(HISTORIES_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None

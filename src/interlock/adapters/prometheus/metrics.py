@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from interlock.adapters.prometheus.access import Access
 from interlock.adapters.prometheus.breaker import Breaker
 from interlock.adapters.prometheus.client import Client, NoAnswer, Observe, Outcome
+from interlock.adapters.prometheus.labels import CANONICAL, LabelNames
 from interlock.adapters.prometheus.query import USUAL_WINDOW, query, shares
 from interlock.analysis.series import Series
 from interlock.analysis.values import Evaluated
@@ -119,12 +120,15 @@ class PrometheusMetrics:
         address: str,
         timeout: float = 5.0,
         observe: Observe = lambda result, seconds: None,
+        *,
         access: Access | None = None,
+        names: LabelNames = CANONICAL,
         now: Callable[[], float] = time.time,
     ) -> None:
         """`address`: base URL. `timeout`: seconds for a whole answer. `observe` is told result (`ok`,
-        `error`) and seconds of each query. `now`: unix seconds."""
-        self._client = Client(address, access or Access(), timeout, observe)
+        `error`) and seconds of each query. `names`: what labels are called there. `now`: unix seconds."""
+        self._client = Client(address, access or Access(), timeout, observe, names)
+        self._names = names
         self._now = now
         self._gathering: dict[Alike, _Reads] = {}
         self._alone: dict[Agent, None] = {}
@@ -207,7 +211,9 @@ class PrometheusMetrics:
         """Answer all of them with one query; nobody, if that is not possible."""
         begin, at = _span(selections)
         limit = MAX_ANSWER if len(selections) == 1 else MAX_SHARED
-        found = await self._client.ask(query(selections, at - begin), at, limit, history=reads.history)
+        found = await self._client.ask(
+            query(selections, at - begin, self._names), at, limit, history=reads.history
+        )
         reads.count(found)
         if not isinstance(found, Samples):
             return found

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from interlock.adapters.prometheus.labels import CANONICAL, LabelNames
 from interlock.ports import Selection
 
 AGENTS = 200
@@ -21,15 +22,15 @@ MAX_GROUPS = 4
 """Sets of families that are asked for apart. What else is wanted is read with the set it is nearest to."""
 
 
-def query(selections: Sequence[Selection], window: float) -> str:
+def query(selections: Sequence[Selection], window: float, names: LabelNames = CANONICAL) -> str:
     """The PromQL of all families and agents of `selections` over `window` seconds.
 
     Namespaces and agents are matched apart, so the answer may hold agents that nobody asked for.
     """
     matchers = (
         _matcher("__name__", {family for selection in selections for family in selection.families}),
-        _matcher("namespace", {selection.namespace for selection in selections}),
-        _matcher("agent", {selection.agent for selection in selections}),
+        _matcher(names.namespace, {selection.namespace for selection in selections}),
+        _matcher(names.agent, {selection.agent for selection in selections}),
     )
     return f"{{{','.join(matchers)}}}[{max(1, math.ceil(round(window * 1000, 3)))}ms]"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from interlock.analysis.plan import Advance, Alert, Comparison, Events, Gate, Limit, Mean, Plan
+from interlock.analysis.plan import Advance, Alert, Comparison, Events, Gate, Limit, Mean, Plan, Value
 from interlock.analysis.planning import clean_tasks_to_certify
 from interlock.core.lint.findings import Finding, error, note, warning
 from interlock.core.metrictemplates import Known
@@ -64,6 +64,8 @@ def _of_gate(plan: Plan, gate: Gate) -> Iterator[Finding]:
             )
         case Alert():
             yield _outside(plan, gate, "alert", "as often wrong as the rule of the alert is")
+        case Value():
+            yield _outside(plan, gate, "value", "judged without statistics, as it is")
         case _:
             pass
     if gate.advance is Advance.CERTIFIED and isinstance(gate.test, Comparison) and not gate.test.worse_by:
