@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from interlock.model.release import Outcome
@@ -326,6 +327,56 @@ async def test_20b_a_shadow_with_stubbed_tools_is_not_compared_with_live_stable(
     assert shadowed
     for found in shadowed:
         assert (one := gate(found, "success")) is None or one.verdict != "Fail"
+
+
+@together
+async def test_20b_with_a_control_a_worse_candidate_is_found_in_the_shadow(story: Story) -> None:
+    """On the API server, which holds the operator to the shares of the step."""
+    shadow = {**objects.SHADOW, "shadow": {"percent": 50, "control": True}, "minDurationSeconds": 3600}
+    compared = {**objects.SUCCESS, "during": ["Shadow", "Canary"]}
+    await story.first_version(
+        strategy={"steps": [shadow, objects.CANARY, objects.FULL]}, analysis={"gates": [compared]}
+    )
+    story.behaves("v1", shadow_success=0.8)
+    story.behaves("v2", shadow_success=0.1)
+    await story.release("v2")
+    found = await story.until(phase("Shadow"))
+    assert found.status.traffic is not None
+    assert (found.status.traffic.shadow_percent, found.status.traffic.control_percent) == (50, 50)
+    stable, candidate = await story.stable(), await story.candidate()
+    await story.until(phase("Reverted"), 60)
+    await story.recorded(2, "AttemptStarted", "StepStarted", "GateFailed", "GateFailed")
+    assert not any(
+        weight for split in story.splits() for name, weight in split.items() if name == candidate
+    ), "it never had a share"
+    await story.only_serves("v1")
+    assert {m["metadata"]["name"] for m in await story.all("Service")} == {stable}
+
+
+@together
+async def test_20b_the_shadow_waits_for_stables_and_blames_nobody(story: Story) -> None:
+    """Stable's shadow is deleted in mid-step and its new pods do not come up for a while."""
+    shadow = {**objects.SHADOW, "shadow": {"percent": 50, "control": True}, "minDurationSeconds": 4}
+    compared = {**objects.SUCCESS, "during": ["Shadow", "Canary"]}
+    await story.first_version(
+        strategy={"steps": [shadow, objects.CANARY, objects.FULL]}, analysis={"gates": [compared]}
+    )
+    await story.release("v2")
+    await story.until(clock_runs("shadow"))
+    control = f"{await story.stable()}-shadow"
+    story.land.kubelet.hold(story.namespace, "v1")
+    await story.kubectl("delete", "deployment", control)
+    await story.until(says("Ready", f"workload {control} to become Available"))
+    await story.holds(phase("Shadow"), 6)
+    await story.land.kubelet.release(story.namespace, "v1")
+    await story.until(stable_is("v2"), 90)
+    await story.recorded(2, "AttemptStarted", "StepStarted", "StepStarted", "SoakStarted", "SoakPassed")
+    assert story.land.agents.lost[story.namespace] == 0
+
+
+def says(kind: str, words: str) -> Callable[[Rollout], bool]:
+    """A condition has these words in its message."""
+    return lambda found: any(c.type == kind and words in c.message for c in found.status.conditions)
 
 
 @together

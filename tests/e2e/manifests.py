@@ -85,9 +85,10 @@ def rollout(
     }
 
 
-def shadow(percent: int, seconds: int, tasks: int) -> Manifest:
-    """A step that mirrors requests."""
-    return _step("shadow", {"shadow": {"percent": percent}}, seconds, tasks)
+def shadow(percent: int, seconds: int, tasks: int, *, control: bool = False) -> Manifest:
+    """A step that mirrors requests; with `control` to a shadow of the stable version as well."""
+    mirrored = {"percent": percent} | ({"control": True} if control else {})
+    return _step("shadow", {"shadow": mirrored}, seconds, tasks)
 
 
 def canary(percent: int, seconds: int, tasks: int) -> Manifest:

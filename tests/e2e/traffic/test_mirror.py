@@ -21,8 +21,7 @@ ASKED = 1000
 
 def shadow_step(percent: int, *, control: bool = False) -> Step:
     """A step of a Rollout that mirrors, to stable's own shadow as well if asked for."""
-    step = manifests.shadow(percent, seconds=0, tasks=1)
-    return Step.model_validate({**step, "shadow": {**step["shadow"], "control": control}})
+    return Step.model_validate(manifests.shadow(percent, seconds=0, tasks=1, control=control))
 
 
 async def received(on: Ground, path: str, least: int, who: str = SHADOW) -> int:
