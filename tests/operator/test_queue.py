@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from interlock.operator.queue import FIRST_BACKOFF, LAST_BACKOFF, Queue
+from interlock.operator.queue import FIRST_BACKOFF, LAST_BACKOFF, LONGEST_ALONE, Queue
 
 
 class Clock:
@@ -79,6 +79,48 @@ async def test_an_urgent_key_that_is_not_due_does_not_hold_up_the_others(queue: 
     queue.add("later", 60, urgent=True)
     queue.add("now")
     assert await first(queue) == "now"
+
+
+async def test_while_candidates_are_taken_back_the_others_wait(queue: Queue[str], clock: Clock) -> None:
+    queue.add("record")
+    queue.urgent_alone(0.1)
+    queue.add("revert", urgent=True)
+    assert await first(queue) == "revert"
+    assert await first(queue) is None
+    clock.now = 0.1
+    assert await first(queue) == "record"
+
+
+async def test_a_waiting_worker_is_given_the_others_when_their_time_has_come() -> None:
+    queue: Queue[str] = Queue(asyncio.get_running_loop().time)
+    queue.urgent_alone(0.02)
+    queue.add("record")
+    assert await asyncio.wait_for(queue.take(), 5) == "record"
+
+
+async def test_reverts_without_end_do_not_hold_up_the_others_for_ever(
+    queue: Queue[str], clock: Clock
+) -> None:
+    queue.urgent_alone(0.1)
+    queue.add("record")
+    while await first(queue) is None:
+        queue.urgent_alone(0.1)
+        clock.now += 0.05
+        assert clock.now < 2 * LONGEST_ALONE
+    assert clock.now == pytest.approx(LONGEST_ALONE, abs=0.2)
+    queue.urgent_alone(0.1)
+    queue.add("next")
+    assert await first(queue) == "next", "now it is their turn for a while"
+
+
+async def test_what_was_urgent_is_tried_again_as_urgent(queue: Queue[str], clock: Clock) -> None:
+    queue.add("revert", urgent=True)
+    queue.add("record")
+    assert await first(queue) == "revert"
+    queue.retry("revert")
+    queue.done("revert")
+    clock.now = FIRST_BACKOFF
+    assert await first(queue) == "revert"
 
 
 async def test_a_key_in_work_is_not_handed_out_twice_and_comes_again(queue: Queue[str]) -> None:

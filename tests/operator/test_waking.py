@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from interlock.operator.app import REVERTS_ALONE
+from interlock.operator.queue import Queue
 from tests.scenarios.given import HARMFUL, served, trying
 from tests.scenarios.objects import agent_version
 from tests.scenarios.surroundings import NAMESPACE
+from tests.scenarios.world import World
 
 KEY = ("Rollout", NAMESPACE, "triage")
 
@@ -51,7 +54,33 @@ async def test_a_harmful_candidate_is_off_the_route_before_that_is_recorded() ->
     """A hundred may turn back at once: the routes of all come before the record of any."""
     world = await trying("v2", "Canary")
     world.behaviour["v2"] = HARMFUL
-    kinds: list[str] = []
+    assert await _writes_of_the_pass_that_turns_back(world) == ["Rollout", "HTTPRoute"]
+    assert await world.weights() == [100, 0]
+    world.faults.writes.clear()
+    await world.operator.reconciler.reconcile(KEY)
+    assert {write.kind for write in world.faults.writes} == {"Event", "Release"}
+
+
+async def test_what_follows_waits_until_no_more_candidates_are_taken_back() -> None:
+    world = await trying("v2", "Canary")
+    world.behaviour["v2"] = HARMFUL
+    moment = 0.0
+    queue = world.operator.queue = Queue(lambda: moment)
+    await _writes_of_the_pass_that_turns_back(world)
+    another = ("Rollout", NAMESPACE, "another")
+    queue.add(KEY)
+    queue.add(another, urgent=True)
+    assert await queue.take() == another
+    assert queue.idle.is_set() is False
+    record = asyncio.create_task(queue.take())
+    await asyncio.wait_for(queue.idle.wait(), 5)
+    moment = REVERTS_ALONE
+    queue.done(another)
+    assert await asyncio.wait_for(record, 5) == KEY
+
+
+async def _writes_of_the_pass_that_turns_back(world: World) -> list[str]:
+    """Kinds of what was written, in order; time goes on until it comes to that."""
     for _ in range(60):
         world.now += timedelta(seconds=world.settings.tick)
         world.work(world.settings.tick)
@@ -61,9 +90,5 @@ async def test_a_harmful_candidate_is_off_the_route_before_that_is_recorded() ->
         assert await world.operator.reconciler.reconcile(KEY) is not None
         kinds = [write.kind for write in world.faults.writes]
         if "HTTPRoute" in kinds:
-            break
-    assert kinds == ["Rollout", "HTTPRoute"]
-    assert await world.weights() == [100, 0]
-    world.faults.writes.clear()
-    await world.operator.reconciler.reconcile(KEY)
-    assert {write.kind for write in world.faults.writes} == {"Event", "Release"}
+            return kinds
+    raise AssertionError("it was not taken back")

@@ -35,6 +35,8 @@ from interlock.ports import Metrics, Objects
 log = logging.getLogger(__name__)
 
 WORKERS = 16
+REVERTS_ALONE = 0.1
+"""Seconds after the last route of a revert in which others may still come, before anything else is done."""
 FIRST_LOOKS = 5.0
 """Seconds at most that the watch is put off, while what was listed is looked at for the first time."""
 FIRST_RELIST = 15.0
@@ -78,7 +80,14 @@ class Operator:
             timing=settings.timing,
             gates_refresh=settings.gates_refresh,
         )
-        self.reconciler = Reconciler(objects, self.cache, self.observer, telemetry, now)
+        self.reconciler = Reconciler(
+            objects,
+            self.cache,
+            self.observer,
+            telemetry,
+            now,
+            turns_back=lambda: self.queue.urgent_alone(REVERTS_ALONE),
+        )
         self.synced = False
         self._active: set[tuple[str, str]] = set()
 

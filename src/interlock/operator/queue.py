@@ -1,6 +1,7 @@
 """A keyed queue: one entry a key, earliest due first, urgent ones before all others, back-off per key.
 
-A key that is being worked on is never handed out twice; added meanwhile, it comes again afterwards.
+A key that is being worked on is never handed out twice; added meanwhile, it comes again afterwards. While
+candidates are taken back, only urgent keys are handed out: what follows from each waits for the others.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -15,6 +17,8 @@ K = TypeVar("K", bound=Hashable)
 
 FIRST_BACKOFF = 0.1
 LAST_BACKOFF = 30.0
+LONGEST_ALONE = 5.0
+"""Seconds for which keys that are not urgent wait at the most; afterwards it is their turn for as long."""
 
 
 class Queue(Generic[K]):
@@ -25,11 +29,13 @@ class Queue(Generic[K]):
         self._due: dict[K, tuple[int, float]] = {}
         self._heap: list[tuple[int, float, int, K]] = []
         self._order = itertools.count()
-        self._running: set[K] = set()
+        self._running: dict[K, bool] = {}  # with whether it was urgent
         self._failures: dict[K, int] = {}
+        self._alone_since = -math.inf
+        self._others_from = -math.inf
         self._changed = asyncio.Event()
         self.idle = asyncio.Event()
-        """Set while whoever asks for a key finds none that is due."""
+        """Set while whoever asks for a key is given none."""
 
     def add(self, key: K, after: float = 0.0, *, urgent: bool = False) -> None:
         """Due in `after` seconds; an earlier or more urgent entry of the same key stands."""
@@ -44,23 +50,31 @@ class Queue(Generic[K]):
         self._changed.set()
 
     def retry(self, key: K) -> float:
-        """Due again after a back-off that doubles with each failure in a row; returns the seconds."""
+        """Due again, as urgent as it was, after a back-off that doubles with each failure in a row; returns
+        the seconds."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay: float = min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** (failures - 1))
-        self.add(key, delay)
+        self.add(key, delay, urgent=self._running.get(key, False))
         return delay
 
     def succeeded(self, key: K) -> None:
         """The next failure backs off from the beginning."""
         self._failures.pop(key, None)
 
+    def urgent_alone(self, seconds: float) -> None:
+        """From now on, and for so long, only urgent keys are handed out."""
+        now = self._clock()
+        if now - self._alone_since >= 2 * LONGEST_ALONE:
+            self._alone_since = now
+        self._others_from = min(now + seconds, self._alone_since + LONGEST_ALONE)
+
     async def take(self) -> K:
         """Wait for the next due key; it is `running` until `done`."""
         while True:
             key, wait = self._next()
             if key is not None:
-                del self._due[key]
-                self._running.add(key)
+                priority, _ = self._due.pop(key)
+                self._running[key] = priority == 0
                 self.idle.clear()
                 return key
             self.idle.set()
@@ -84,6 +98,8 @@ class Queue(Generic[K]):
             held.append(item)
             if key in self._running:
                 continue
+            if priority == 1:
+                due = max(due, self._others_from)
             if due <= now:
                 found = key
                 held.pop()
@@ -97,7 +113,7 @@ class Queue(Generic[K]):
 
     def done(self, key: K) -> None:
         """The work on the key has ended, well or not."""
-        self._running.discard(key)
+        self._running.pop(key, None)
         self._changed.set()
 
     def forget(self, key: K) -> None:

@@ -45,7 +45,8 @@ RETRY_DEPENDENCY = timedelta(seconds=10)
 
 
 class Reconciler:
-    """`objects` for writes, `cache` for reads, `now` for the time (aware, UTC)."""
+    """`objects` for writes, `cache` for reads, `now` for the time (aware, UTC). `turns_back` is told when a
+    candidate is taken back that cannot wait, and when its route is written: many may be at once."""
 
     def __init__(
         self,
@@ -54,12 +55,15 @@ class Reconciler:
         observer: Observer,
         telemetry: Telemetry,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        turns_back: Callable[[], None] = lambda: None,
     ) -> None:
         self._objects = objects
         self._cache = cache
         self._observer = observer
         self._telemetry = telemetry
         self._now = now
+        self._turns_back = turns_back
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """One pass. Returns when to look again, None for "when something changes".
@@ -91,6 +95,8 @@ class Reconciler:
         seen = await self._observer.observe(rollout, now)
         started = time.perf_counter()
         decision = decide(seen, now)
+        if decision.cannot_wait:
+            self._turns_back()
         await self._record(manifest, seen, decision, started)
         # what is stored has happened, whether or not an effect fails now and is done again later
         self._telemetry.show(seen, decision)
@@ -100,6 +106,8 @@ class Reconciler:
             # many may turn back at once: the route of each comes before the record of any
             effects = tuple(effect for effect in effects if isinstance(effect, WriteRoute))
         await self._perform(seen, effects, started)
+        if decision.cannot_wait:
+            self._turns_back()
         recorded = any(isinstance(effect, RecordEntries | RecordCleared) for effect in decision.effects)
         if decision.move is not None or recorded:
             return timedelta(0)  # walk on as soon as it is recorded: our own writes wake nobody
