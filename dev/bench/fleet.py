@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-import httpx
+import aiohttp
 
 from dev.bench.played import Place
 from tests.cluster import objects
@@ -145,6 +146,6 @@ async def gateway(api: Api) -> None:
     ):
         try:
             await api.post(path, manifest)
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code != httpx.codes.CONFLICT:
+        except aiohttp.ClientResponseError as error:
+            if error.status != HTTPStatus.CONFLICT:
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from dev.bench import audit
 from dev.bench.figures import ARGO, FLAGGER, Figure, show
@@ -23,13 +23,13 @@ async def measure(setting: Setting, count: int, namespaces: int, wanted: Collect
     """Print the figures of `cold`, `idle` and `restart` that are wanted; all need the same crowd."""
     crowd = Fleet.of("scale", count, namespaces)
     async with setting.operating() as operator:
-        await settled(operator)
+        await settled(operator.cpu, operator)
         empty = operator.resident()
         cold = await _cold(setting, operator, crowd)
         if "cold" in wanted:
             show(*cold)
         if "idle" in wanted:
-            await settled(operator)
+            await settled(operator.cpu, operator)
             show(*await _idle(setting, operator, count, empty))
     if "restart" in wanted:
         show(*await _restart(setting, count))
@@ -39,6 +39,7 @@ async def _cold(setting: Setting, operator: Process, crowd: Fleet) -> list[Figur
     """Templates and versions are there; all Rollouts are created, and we wait for the last."""
     count = len(crowd.places)
     await crowd.prepare(setting.api)
+    await settled(lambda: operator.cpu() + setting.cpu().total() / 1000, operator, seconds=1.0)
     began, wall, others, cpu = time.monotonic(), time.time(), setting.cpu(), operator.cpu()
     await crowd.begin(setting.api)
     created = time.monotonic() - began
@@ -95,7 +96,7 @@ async def _restart(setting: Setting, count: int) -> list[Figure]:
 
         await until(all_seen, PATIENCE, "all to be looked at", operator.program.tail, pause=0.1)
         seconds, cpu = time.monotonic() - began, operator.cpu()
-        await settled(operator)
+        await settled(operator.cpu, operator)
         resident = operator.resident()
     finally:
         await operator.stop()
@@ -107,12 +108,12 @@ async def _restart(setting: Setting, count: int) -> list[Figure]:
     ]
 
 
-async def settled(operator: Process, seconds: float = 2.0) -> None:
-    """Its CPU time stands nearly still for that long: nothing is left to be done."""
+async def settled(cpu: Callable[[], float], operator: Process, seconds: float = 2.0) -> None:
+    """That CPU time stands nearly still for so long: nothing is left to be done."""
 
     async def still() -> bool:
-        before = operator.cpu()
+        before = cpu()
         await asyncio.sleep(seconds)
-        return operator.cpu() - before < 0.05 * seconds
+        return cpu() - before < 0.05 * seconds
 
-    await until(still, PATIENCE, "the operator to come to rest", operator.program.tail)
+    await until(still, PATIENCE, "all to come to rest", operator.program.tail)

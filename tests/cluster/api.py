@@ -8,10 +8,11 @@ import json
 import ssl
 import tempfile
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 import yaml
 
 Manifest = dict[str, Any]
@@ -19,84 +20,105 @@ Heard = Callable[[str, Manifest], Awaitable[None]]
 """Told `RESET` (with {}) when a listing begins, `LISTED` for each of its items, then events of the watch."""
 
 
+TIMEOUT = aiohttp.ClientTimeout(total=10)
+UNENDING = aiohttp.ClientTimeout()
+CONNECTIONS = 64
+LONGEST_LINE = 2**22
+"""Bytes of an event of a watch."""
+
+
 class Api:
-    """Administrator's access; every call raises httpx.HTTPError when it fails, except where it says so."""
+    """Administrator's access; every call raises aiohttp.ClientError, of it ClientResponseError where it was
+    answered, or TimeoutError, except where it says so. aiohttp, for what it costs: docs/adr/0011."""
 
     def __init__(self, kubeconfig: Path) -> None:
         config = yaml.safe_load(kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         self.server = str(cluster["server"])
-        tls = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
+        self._tls = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
         with tempfile.NamedTemporaryFile("w", suffix=".pem") as pair:
             pair.write(_decoded(user["client-certificate-data"]) + _decoded(user["client-key-data"]))
             pair.flush()
-            tls.load_cert_chain(pair.name)
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-        self._client = httpx.AsyncClient(
-            base_url=self.server, verify=tls, timeout=10, limits=limits, trust_env=False
-        )
+            self._tls.load_cert_chain(pair.name)
+        self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
-        await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
+
+    def _pool(self) -> aiohttp.ClientSession:
+        """Made with the first request: it belongs to the loop that then runs."""
+        if self._session is None:
+            connector = aiohttp.TCPConnector(ssl=self._tls, limit=CONNECTIONS)
+            self._session = aiohttp.ClientSession(
+                self.server, connector=connector, timeout=TIMEOUT, read_bufsize=LONGEST_LINE
+            )
+        return self._session
 
     async def get(self, path: str) -> Manifest | None:
         """The object, or None when it does not exist."""
-        response = await self._client.get(path)
-        if response.status_code == httpx.codes.NOT_FOUND:
-            return None
-        return _answer(response)
+        try:
+            return await self._ask("GET", path)
+        except aiohttp.ClientResponseError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
 
     async def items(self, path: str, **params: str) -> list[Manifest]:
         """All objects below a collection."""
-        found = _answer(await self._client.get(path, params=params))
+        found = await self._ask("GET", path, params=params)
         return [_with_kind(found, item) for item in found["items"]]
 
     async def post(self, path: str, body: Manifest) -> Manifest:
-        return _answer(await self._client.post(path, json=body))
+        return await self._ask("POST", path, json=body)
 
     async def put(self, path: str, body: Manifest) -> Manifest:
-        return _answer(await self._client.put(path, json=body))
+        return await self._ask("PUT", path, json=body)
 
     async def patch(self, path: str, body: Manifest, kind: str = "merge") -> Manifest:
         """A merge patch (or `json`, `strategic-merge`)."""
-        content = json.dumps(body)
         headers = {"Content-Type": f"application/{kind}-patch+json"}
-        return _answer(await self._client.patch(path, content=content, headers=headers))
+        return await self._ask("PATCH", path, data=json.dumps(body), headers=headers)
 
     async def delete(self, path: str, **options: Any) -> None:
         """Delete; an object that is gone is no error."""
-        response = await self._client.request("DELETE", path, json=options)
-        if response.status_code != httpx.codes.NOT_FOUND:
-            _answer(response)
+        try:
+            await self._ask("DELETE", path, json=options)
+        except aiohttp.ClientResponseError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
 
     async def follow(self, path: str, heard: Heard, **params: str) -> None:
         """List, then watch, for ever; begins anew whenever anything fails."""
         while True:
             try:
                 await self._follow(path, heard, params)
-            except (httpx.HTTPError, httpx.StreamError):
+            except (aiohttp.ClientError, TimeoutError):
                 await asyncio.sleep(0.2)
 
     async def _follow(self, path: str, heard: Heard, params: dict[str, str]) -> None:
-        listed = _answer(await self._client.get(path, params=params))
+        listed = await self._ask("GET", path, params=params)
         await heard("RESET", {})
         for item in listed["items"]:
             await heard("LISTED", _with_kind(listed, item))
         since = {"watch": "1", "resourceVersion": listed["metadata"]["resourceVersion"]}
-        async with self._client.stream("GET", path, params=params | since, timeout=None) as response:
+        async with self._pool().get(path, params=params | since, timeout=UNENDING) as response:
             response.raise_for_status()
-            async for line in response.aiter_lines():
+            async for line in response.content:
                 event = json.loads(line)
                 if event["type"] == "ERROR":
                     return
                 await heard(event["type"], event["object"])
 
-
-def _answer(response: httpx.Response) -> Manifest:
-    if response.is_error:
-        raise httpx.HTTPStatusError(response.text, request=response.request, response=response)
-    found: Manifest = response.json()
-    return found
+    async def _ask(self, method: str, path: str, **content: Any) -> Manifest:
+        async with self._pool().request(method, path, **content) as response:
+            text = await response.text()
+            if not response.ok:
+                raise aiohttp.ClientResponseError(
+                    response.request_info, response.history, status=response.status, message=text
+                )
+        found: Manifest = json.loads(text)
+        return found
 
 
 def _with_kind(listed: Manifest, item: Manifest) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
-import httpx
+import aiohttp
 
 from tests.cluster import objects
 from tests.cluster.api import GATEWAY, Api, Manifest, core, grouped
@@ -79,8 +79,8 @@ class Gateway:
         self._routes[place] = route
         try:
             await self._handle(route)
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code not in (404, 409):  # gone or changed meanwhile: told by an event
+        except aiohttp.ClientResponseError as error:
+            if error.status not in (404, 409):  # gone or changed meanwhile: told by an event
                 raise
 
     async def _handle(self, route: Manifest) -> None:

@@ -8,7 +8,7 @@ import itertools
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
+import aiohttp
 
 from interlock.core import labels
 from tests.cluster.agents import Agents
@@ -74,10 +74,10 @@ class Kubelet:
                 "metadata": {"name": NODE, "namespace": "kube-node-lease"},
                 "spec": {"holderIdentity": NODE, "renewTime": _now(micro=True), "leaseDurationSeconds": 40},
             }
-            with contextlib.suppress(httpx.HTTPError):
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 try:
                     await self._api.patch(f"{_LEASES}/{NODE}", {"spec": lease["spec"]})
-                except httpx.HTTPStatusError:
+                except aiohttp.ClientResponseError:
                     await self._api.post(_LEASES, lease)
             await asyncio.sleep(5)
 
@@ -97,8 +97,8 @@ class Kubelet:
                 await self._api.post(f"{place}/binding", _binding(namespace, name))
             else:
                 await self._run(pod, place)
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code not in (404, 409):  # changed or gone meanwhile: told by an event
+        except aiohttp.ClientResponseError as error:
+            if error.status not in (404, 409):  # changed or gone meanwhile: told by an event
                 raise
 
     async def _run(self, pod: Manifest, place: str) -> None:

@@ -7,9 +7,10 @@ import copy
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Any
 
-import httpx
+import aiohttp
 
 from tests.cluster import objects
 from tests.cluster.api import INTERLOCK, Manifest, core, grouped
@@ -49,8 +50,8 @@ async def overwrite(story: Story, version: str, **spec: Any) -> None:
     async def taken() -> bool:
         try:
             await story.land.api.patch(path, {"spec": spec})
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code != httpx.codes.UNPROCESSABLE_ENTITY:
+        except aiohttp.ClientResponseError as error:
+            if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
                 raise
             return False
         return True
