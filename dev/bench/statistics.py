@@ -23,10 +23,11 @@ from interlock.analysis.certify import NonInferiority, Superiority
 from interlock.analysis.dispersion import design_effect
 from interlock.analysis.evidence import HarmProcess, Tally, above
 from interlock.analysis.gates import Compare, Gate
+from interlock.analysis.intervals import exact_interval
 from interlock.analysis.means import Amount, MeanProcess
 from interlock.analysis.presets import metric
 from interlock.analysis.ratio import SAMPLE_RATIO_ALPHA, sample_ratio
-from tests.analysis.chance import draw, exact_interval
+from tests.analysis.chance import draw
 
 BASE = 0.92
 HALF_AN_HOUR = int(1800 / LOOK_SECONDS)

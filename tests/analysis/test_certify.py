@@ -24,7 +24,8 @@ from interlock.analysis.certify import (
     restored_certificate,
 )
 from interlock.analysis.evidence import HarmProcess, Tally, scale_odds
-from tests.analysis.chance import draw, pmf, refutes, world
+from interlock.analysis.intervals import pmf
+from tests.analysis.chance import draw, refutes, world
 
 CERTIFIED = math.log(20)  # five percent
 

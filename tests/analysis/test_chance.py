@@ -6,7 +6,8 @@ from statistics import fmean, pvariance
 
 import pytest
 
-from tests.analysis.chance import draw, exact_interval, failures, pmf, refutes, world
+from interlock.analysis.intervals import exact_interval, pmf
+from tests.analysis.chance import draw, failures, refutes, world
 
 
 @pytest.mark.parametrize(("total", "rate"), [(10, 0.3), (200, 0.02), (50, 0.98)])

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interlock.analysis.intervals import pmf
 from interlock.analysis.ratio import SAMPLE_RATIO_ALPHA, sample_ratio
-from tests.analysis.chance import draw, pmf, world
+from tests.analysis.chance import draw, world
 
 MISMATCH = -math.log(SAMPLE_RATIO_ALPHA)
 

@@ -27,6 +27,8 @@ class Past:
     pods: int = 3
     good: Callable[[float], float] = lambda at: 0.92
     violates: Callable[[float], float] = lambda at: 0.001
+    bad_pods: int = 0
+    """The first so many succeed in 60 of 100 tasks only."""
     agent: str = "triage"
     seed: int = 1
     made: list[Pod] = field(default_factory=list)
@@ -59,7 +61,7 @@ class Past:
     def _work(self, pod: Pod, at: int, chance: random.Random) -> None:
         expected = self.tasks_per_second * SCRAPE / self.pods
         for _ in range(int(expected) + (chance.random() < expected % 1)):
-            good = chance.random() < self.good(at)
+            good = chance.random() < (0.6 if pod in self.made[: self.bad_pods] else self.good(at))
             pod.do(STARTED)
             pod.do(TASKS, outcome="success" if good else "failure")
             pod.do(VERIFIED, result="pass" if good else "fail", verifier="postcondition")

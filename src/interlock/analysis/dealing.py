@@ -8,11 +8,12 @@ share of a scrape's cost is drawn as if single costs were exponential.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from interlock.analysis.chances import Chance, binomial, hypergeometric
 from interlock.analysis.histogram import bucket_bound
+from interlock.analysis.plan import Track
 from interlock.analysis.presets import TASKS, TASKS_STARTED
 from interlock.analysis.series import PROCESS_START, Counts, Increment, Series, Target
 
@@ -20,14 +21,27 @@ KEPT = 10
 """Scrapes whose tasks may still be verified: later ones are dealt like new tasks."""
 
 
+SAME = 0.2
+"""Shares that differ by less, as a part of them, are one: the pace of pods wobbles."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """One target at one time (unix seconds): the labels of all its counters, and what they had gained."""
+    """One target at one time (unix seconds): all its counters, and what they had gained.
+
+    `only`: the one version that gets its tasks; both share them where it is None.
+    """
 
     target: Target
     at: float
-    shown: tuple[Mapping[str, str], ...]
+    shown: tuple[Series, ...]
     gained: tuple[Increment, ...]
+    only: Track | None = None
+
+    def later(self, seconds: float) -> Scrape:
+        """The same, so much later."""
+        moved = (replace(one, begin=one.begin + seconds, end=one.end + seconds) for one in self.gained)
+        return replace(self, at=self.at + seconds, gained=tuple(moved))
 
 
 def scrapes(series: Iterable[Series], counts: Counts, end: float) -> list[Scrape]:
@@ -37,11 +51,11 @@ def scrapes(series: Iterable[Series], counts: Counts, end: float) -> list[Scrape
     targets = {id(one.labels): one.target for one in held}
     for increment in counts.advance(held, end):
         gained[targets[id(increment.labels)], increment.end].append(increment)
-    shown: dict[tuple[Target, float], list[Mapping[str, str]]] = defaultdict(list)
+    shown: dict[tuple[Target, float], list[Series]] = defaultdict(list)
     for one in held:
         if one.name != PROCESS_START:
             for at, _ in one.points:
-                shown[one.target, at].append(one.labels)
+                shown[one.target, at].append(one)
     ordered = sorted(shown, key=lambda place: (place[1], place[0]))
     return [Scrape(*place, tuple(shown[place]), tuple(gained[place])) for place in ordered]
 
@@ -68,7 +82,7 @@ class Dealer:
 
     def deal(self, gained: Iterable[Increment], share: float) -> Dealt:
         """Each task is taken with chance `share`, 0 to 1. What is taken and left adds up to all there was."""
-        if share != self._share:
+        if abs(share - self._share) > SAME * self._share:
             self._pools, self._share = {}, share  # what was dealt by another share does not tell of this one
         families: dict[str, list[Increment]] = defaultdict(list)
         for one in gained:

@@ -164,3 +164,27 @@ def _spread(counts: Tally, added: float) -> float:
     """Variance of one outcome, with so many successes and failures added."""
     p = (counts.good + added) / (counts.total + 2 * added)
     return p * (1.0 - p)
+
+
+def pmf(x: int, n: int, p: float) -> float:
+    """Chance of exactly x events in n trials."""
+    if p <= 0 or p >= 1:
+        return float(x == (n if p >= 1 else 0))
+    ways = math.lgamma(n + 1) - math.lgamma(x + 1) - math.lgamma(n - x + 1)
+    return math.exp(ways + x * math.log(p) + (n - x) * math.log1p(-p))
+
+
+def exact_interval(events: int, runs: int, level: float = 0.95) -> tuple[float, float]:
+    """Clopper & Pearson's interval for the chance of an event, by bisection."""
+    outside = (1 - level) / 2
+
+    def bound(at_least: bool) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(50):
+            p = (low + high) / 2
+            side = range(events, runs + 1) if at_least else range(events + 1)
+            beyond = sum(pmf(x, runs, p) for x in side) < outside
+            low, high = (p, high) if beyond == at_least else (low, p)
+        return (low + high) / 2
+
+    return (bound(True) if events > 0 else 0.0, bound(False) if events < runs else 1.0)

@@ -195,8 +195,12 @@ def _evidence_waits(seen: Observation, attempt: Attempt, min_tasks: int, now: da
         waits.append(f"a right split of the tasks: {attempt.split_mismatch.message}")
     if silence.is_idle(seen, attempt, now):
         waits.append("traffic: there is none at all, the clock stands still")
-    if not report.warmed_up:
-        waits.append("the warm-up to end")
+    return waits + evidence_waits(report, min_tasks)
+
+
+def evidence_waits(report: EvidenceReport, min_tasks: int) -> list[str]:
+    """What a step still awaits of its evidence; empty when there is enough, and all of it is good."""
+    waits = [] if report.warmed_up else ["the warm-up to end"]
     if report.candidate_tasks < min_tasks:
         waits.append(f"{min_tasks - report.candidate_tasks} more tasks of the candidate")
     waits += [
