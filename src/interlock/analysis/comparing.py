@@ -33,6 +33,7 @@ class BlockJudge(ABC, Generic[Process]):
     def __init__(self, gate: Gate, plan: Plan) -> None:
         self.gate = gate
         self._modes = {step.index: step.mode for step in plan.steps if gate.judges(step)}
+        self._families = gate.families
         self.log_e = 0.0
         self._processes: dict[int, Process] = {}
         self._step: int | None = None
@@ -44,7 +45,9 @@ class BlockJudge(ABC, Generic[Process]):
 
     def compares(self, outcome: Outcome) -> bool:
         """Whether it is of the metric and of a mode that the gate compares in one step or another."""
-        return outcome.mode in self._modes.values() and self.metric.counts(outcome.labels)
+        if outcome.labels["__name__"] not in self._families or outcome.mode not in self._modes.values():
+            return False
+        return self.metric.counts(outcome.labels)
 
     def release(self, outcomes: Iterable[Outcome], timeline: Timeline, verifiers: Verifiers) -> None:
         """Outcomes settled by one grid point, in order; closes a block if both sides have enough."""
@@ -54,7 +57,8 @@ class BlockJudge(ABC, Generic[Process]):
                 if self.metric.verified and not is_verified_by(verifiers[outcome.mode], outcome):
                     continue
                 self._enter(stretch)
-                self._take(outcome, comparable=outcome.begin >= max(stretch.warm, self.gate.since))
+                if outcome.labels["__name__"] in self._families:
+                    self._take(outcome, comparable=outcome.begin >= max(stretch.warm, self.gate.since))
         self._close()
 
     def oldest(self, mode: Mode) -> int | None:

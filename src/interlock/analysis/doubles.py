@@ -40,6 +40,10 @@ class Doubles:
                 ways = sorted({f"{target[3]} {target[2]}".strip() for target, _, _ in spans.values()})
                 self._found[(one.name, one.labels.get("pod", ""))] = tuple(ways)
 
+    def __bool__(self) -> bool:
+        """Whether any counter arrives twice."""
+        return bool(self._found)
+
     def pods(self, families: Iterable[str]) -> tuple[str, ...]:
         """Pods in which a counter of these families arrives twice."""
         wanted = frozenset(families)

@@ -129,10 +129,9 @@ def nearest_healthy(p_c: float, p_s: float, n_c: float, n_s: float, delta: float
         slope = n_c * _kl_slope(p_c, q) + n_s * _kl_slope(p_s, q + delta)
         low, high = (q, high) if slope < 0 else (low, q)
         step = slope / (n_c * _kl_curvature(p_c, q) + n_s * _kl_curvature(p_s, q + delta))
-        moved = q - step if low < q - step < high else (low + high) / 2
-        if abs(moved - q) <= 1e-15:
+        if abs(step) <= 1e-15:  # first: next to the root the bracket is as narrow as a rounding error
             break
-        q = moved
+        q = q - step if low < q - step < high else (low + high) / 2
     return q, q + delta
 
 

@@ -75,6 +75,10 @@ __all__ = [
 ]
 
 
+_Origin = tuple[Mode | None, list[Track], Mapping[str, str]]
+"""Where outcomes come from, and the labels that judges are shown."""
+
+
 class AttemptEvidence:
     """All evidence of one attempt since `since` (unix seconds, its start). Mutable, deterministic.
 
@@ -142,7 +146,8 @@ class AttemptEvidence:
         counters = [one for one in counted if one.name in self._families]
         self._doubles.advance(counters, now, self._counts.process_start)
         self._notice(owned, now)
-        outcomes = [outcome for increment in increments for outcome in self._outcomes(increment)]
+        known: dict[int, _Origin] = {}  # all increments of a series have the same labels, not only equal ones
+        outcomes = [outcome for increment in increments for outcome in self._outcomes(increment, known)]
         for end, together in groupby(outcomes, key=lambda outcome: outcome.end):
             self._walk_grid(math.nextafter(end, -math.inf))
             for outcome in together:
@@ -231,15 +236,19 @@ class AttemptEvidence:
     def _tracks(self, labels: Mapping[str, str]) -> list[Track]:
         return [track for track, side in self._sides if side.owns(labels)]
 
-    def _outcomes(self, increment: Increment) -> list[Outcome]:
-        mode = mode_named(increment.labels.get("mode"))
+    def _outcomes(self, increment: Increment, known: dict[int, _Origin]) -> list[Outcome]:
+        origin = known.get(id(increment.labels))
+        if origin is None:
+            origin = known[id(increment.labels)] = self._origin(increment.labels)
+        mode, tracks, labels = origin
         if mode is None or increment.end <= self._since:
             return []
-        labels = self._buckets.told(increment.labels)
         return [
-            Outcome(track, mode, labels, increment.begin, increment.end, increment.amount)
-            for track in self._tracks(increment.labels)
+            Outcome(track, mode, labels, increment.begin, increment.end, increment.amount) for track in tracks
         ]
+
+    def _origin(self, labels: Mapping[str, str]) -> _Origin:
+        return mode_named(labels.get("mode")), self._tracks(labels), self._buckets.told(labels)
 
     def _take(self, outcome: Outcome) -> None:
         """Count an outcome where it counts at once, and keep it for the comparisons."""
@@ -277,6 +286,8 @@ class AttemptEvidence:
 
     def _spoilt(self, judge: Judge) -> tuple[str, ...]:
         """Pods whose doubled counts this gate would rest on."""
+        if not self._doubles:
+            return ()
         pods = self._doubles.pods(judge.gate.families)
         if isinstance(judge, BlockJudge):
             return pods

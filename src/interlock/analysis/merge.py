@@ -34,6 +34,7 @@ class Merge:
         self._certificates: dict[tuple[str, int], float] = {}  # highest so far, by gate and step
         self.value = 0.0
         self.peak = -math.inf
+        self._merged: tuple[list[float], bool] | None = None  # what was merged last: nothing new, no new mean
 
     def certificate(self, judge: Judge, step: int) -> float | None:
         """ln E so far that a gate's certificate has reached in a step; None where it waits for none.
@@ -89,8 +90,11 @@ class Merge:
                     self._certificates[place] = found
 
     def _merge(self, judges: list[Weighed], logs: list[float], at: float) -> None:
-        weights = [float(judge.gate.weight) for judge in judges]
         all_in_force = at > self._begins
+        if self._merged == (logs, all_in_force):
+            return
+        self._merged = (logs, all_in_force)
+        weights = [float(judge.gate.weight) for judge in judges]
         named = rejected(logs, weights, self._threshold) if all_in_force else ()
         for place, judge in enumerate(judges):
             before = self.standing(judge)
@@ -116,6 +120,7 @@ class Merge:
     def restore(self, state: Mapping[str, Any], kept: Iterable[str], *, whole: bool) -> None:
         """Go on from `state` with the gates of these names; `whole`: they are all there were and are."""
         names = frozenset(kept)
+        self._merged = None
         for name in names:
             now, peak, failed = state["standings"][name]
             self._standings[name] = Standing(float(now), float(peak), bool(failed))

@@ -52,7 +52,9 @@ class Counter:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether a series with these labels (`__name__` among them) belongs to the counter."""
-        return labels.get("__name__") == self.family and all(one.matches(labels) for one in self.where)
+        if labels.get("__name__") != self.family:
+            return False
+        return not self.where or all(one.matches(labels) for one in self.where)
 
     @property
     def looks_at(self) -> frozenset[str]:
