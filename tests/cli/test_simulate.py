@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from interlock.adapters.kubectl import Access
-from interlock.cli import documents
+from interlock.cli import choosing, documents
 from interlock.cli.simulate import Order, run, setup_of
 from interlock.cli.stories import read_story
 from interlock.errors import SpecError
@@ -49,18 +49,18 @@ def test_several_seeds_are_summed_up() -> None:
 
 
 def test_the_parent_is_stable_and_what_is_not_given_stands_for_itself() -> None:
-    found = setup_of(documents.read([SAMPLE]))
+    found = setup_of(choosing.chosen(None, [SAMPLE], Access())[0])
     assert (found.stable.version, found.candidate.version) == ("support-triage-v13", "support-triage-v14")
     assert len(found.candidate.digest) == 64
 
 
-def serving(stable: str, tmp_path: Path) -> list[documents.Document]:
+def serving(stable: str, tmp_path: Path) -> choosing.Subject:
     content = rollout()
     identity = {"version": stable, "uid": "u", "digest": "0" * 64, "workload": "w"}
     content["status"] = {"stable": {**identity, "since": "2026-01-01T00:00:00Z"}}
     path = tmp_path / "r.yaml"
     path.write_text(yaml.safe_dump(content))
-    return documents.read([str(path)])
+    return choosing.chosen(None, [str(path)], Access())[0]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ agents:
     [
         (Order(None, (SAMPLE,), None, 1, 1, None, None), "--story must name a file"),
         (Order(None, (), str(STORIES[0]), 1, 1, None, None), "name a Rollout"),
-        (Order("other", (SAMPLE,), str(STORIES[0]), 1, 1, None, None), "found: support-triage"),
+        (Order("other", (SAMPLE,), str(STORIES[0]), 1, 1, None, None), "no Rollout named other"),
         (Order(None, ("-",), "-", 1, 1, None, None), "only one"),
         (Order(None, (SAMPLE,), str(STORIES[0]), 1, 1, Path("/nowhere/a.svg"), None), "cannot be written"),
     ],
@@ -146,3 +146,24 @@ def test_steps_that_the_api_server_would_refuse_are_refused(
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(SpecError, match=words):
         documents.read([str(path)])
+
+
+def test_a_metric_of_ones_own_is_played_as_its_template_says(tmp_path: Path) -> None:
+    story = tmp_path / "story.yaml"
+    story.write_text(
+        "rate: 4\nagents:\n  stable: {rates: {booking-failure-rate: .05}}\n"
+        "  candidate: {rates: {booking-failure-rate: .3}}\n"
+    )
+    own = str(MANIFESTS / "samples" / "metric-of-your-own.yaml")
+    done = plugin("simulate", "-f", own, "--story", str(story), "-o", "json")
+    assert done.stderr == ""
+    (found,) = json.loads(done.stdout)["runs"]
+    assert found["outcome"] == "Reverted"
+    assert found["timeline"][-2]["message"].startswith("bookings: ")
+
+
+def test_a_metric_that_there_is_not_is_named(tmp_path: Path) -> None:
+    story = tmp_path / "story.yaml"
+    story.write_text("rate: 4\nagents:\n  stable: {rates: {nonsense: .05}}\n")
+    with pytest.raises(SpecError, match=r"`agents\.stable` must name .* in `rates`, not nonsense"):
+        run(Order(None, (SAMPLE,), str(story), 1, 1, None, None), Access())

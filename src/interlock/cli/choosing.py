@@ -24,6 +24,8 @@ class Subject:
 
     rollout: Rollout
     known: Known
+    beside: tuple[Document, ...] = ()
+    """All objects of the files that it came from, itself among them."""
 
 
 def chosen(name: str | None, files: Sequence[str], access: Access) -> list[Subject]:
@@ -35,7 +37,7 @@ def chosen(name: str | None, files: Sequence[str], access: Access) -> list[Subje
         if not wanted:
             what = "no Rollout" if name is None else f"no Rollout named {name}"
             raise SpecError(f"{what} in {', '.join(files)}")
-        return [Subject(_read(one), known) for one in wanted]
+        return [Subject(_read(one), known, tuple(found)) for one in wanted]
     if name is None:
         raise SpecError("name a Rollout, or give a file with -f")
     cluster = Kubectl(access)

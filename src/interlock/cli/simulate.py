@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from interlock.adapters.kubectl import Access, Kubectl
-from interlock.cli import documents, plot, render, simulated
+from interlock.adapters.kubectl import Access
+from interlock.cli import choosing, plot, render, simulated
+from interlock.cli.choosing import Subject
 from interlock.cli.documents import Document
 from interlock.cli.options import Format
 from interlock.cli.stories import read_story
@@ -46,7 +47,11 @@ def run(order: Order, access: Access) -> None:
         raise SpecError("--story must name a file that tells how agents do over time: docs/simulate.md")
     if order.story == "-" and "-" in order.files:
         raise SpecError("only one of --story and -f may be `-`")
-    setup = setup_of(found(order, access), order.rollout)
+    subjects = choosing.chosen(order.rollout, order.files, access)
+    if len(subjects) > 1:
+        names = ", ".join(subject.rollout.metadata.name for subject in subjects)
+        raise SpecError(f"exactly one Rollout is simulated, name it: {names}")
+    setup = setup_of(subjects[0])
     story = read_story(order.story)
     runs = [Walk(setup, story, seed).run() for seed in range(order.seed, order.seed + order.seeds)]
     if order.plot is not None:
@@ -63,15 +68,6 @@ def run(order: Order, access: Access) -> None:
         print(simulated.sentence(setup, runs[0]))
 
 
-def found(order: Order, access: Access) -> list[Document]:
-    """The objects of the files; without files the Rollout of the cluster."""
-    if order.files:
-        return documents.read(order.files, access.namespace)
-    if not order.rollout:
-        raise SpecError("name a Rollout of the cluster, or give files with -f")
-    return documents.of_cluster(Kubectl(access), order.rollout)
-
-
 def _draw(path: Path, drawing: str) -> None:
     try:
         path.write_text(drawing, encoding="utf-8")
@@ -79,10 +75,10 @@ def _draw(path: Path, drawing: str) -> None:
         raise SpecError(f"--plot {path}: cannot be written: {error.strerror}") from error
 
 
-def setup_of(objects: Sequence[Document], name: str | None = None) -> Setup:
+def setup_of(subject: Subject) -> Setup:
     """What is simulated. SpecError names what is missing or wrong."""
-    rollout = _rollout(objects, name)
-    if problem := plan_problem(rollout):
+    rollout, objects = subject.rollout, subject.beside
+    if problem := plan_problem(rollout, subject.known):
         raise SpecError(problem)
     stable, candidate = _names(rollout, objects)
     asking = rollout.spec.model_copy(update={"version_ref": VersionRef(name=candidate)})
@@ -91,16 +87,8 @@ def setup_of(objects: Sequence[Document], name: str | None = None) -> Setup:
         stable=_target(stable, rollout, objects),
         candidate=_target(candidate, rollout, objects),
         template=_template(rollout, objects),
+        known=subject.known,
     )
-
-
-def _rollout(objects: Sequence[Document], name: str | None) -> Rollout:
-    of_kind = [one for one in objects if one.kind == "Rollout"]
-    wanted = [one for one in of_kind if name in (None, one.name)]
-    if len(wanted) == 1:
-        return Rollout.read(wanted[0].manifest)
-    names = ", ".join(one.name for one in of_kind) or "none"
-    raise SpecError(f"exactly one Rollout is simulated: name it; found: {names}")
 
 
 def _names(rollout: Rollout, objects: Sequence[Document]) -> tuple[str, str]:

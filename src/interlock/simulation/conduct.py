@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from interlock.analysis.metrics import Average, Proportion
+from interlock.core.metrictemplates import Known, metric_named
+from interlock.core.plans import NO_TEMPLATES
+from interlock.errors import SpecError
 from interlock.simulation.story import Course, Duration, Rate, Recorded
 
 
@@ -22,8 +27,8 @@ class Conduct:
     critical_at: int | None = None
     duration: Duration | None = None
     recorded: tuple[Recorded, ...] | None = None
-    rates: tuple[tuple[str, float], ...] = ()
-    means: tuple[tuple[str, float], ...] = ()
+    rates: tuple[tuple[Proportion, float], ...] = ()
+    means: tuple[tuple[Average, float], ...] = ()
 
 
 _NUMBERS = ("success", "success_in_shadow", "violation", "slow", "cost")
@@ -58,8 +63,11 @@ class Line:
 class Life:
     """One version's conduct over time. Between two bends without a way it is one and the same object."""
 
-    def __init__(self, courses: Sequence[Course]) -> None:
+    def __init__(self, courses: Sequence[Course], known: Known = NO_TEMPLATES) -> None:
+        """SpecError where `rates` or `means` name a metric that is none of that kind, with `known` ones."""
         self._courses = courses
+        self._rates = _metrics("rates", [course.rates for course in courses], known, Proportion)
+        self._means = _metrics("means", [course.means for course in courses], known, Average)
         usual = Conduct()
         self._lines = {name: Line(getattr(usual, name)) for name in _NUMBERS}
         for course in courses:
@@ -102,17 +110,37 @@ class Life:
         return Conduct(
             **{name: values[name] for name in _NUMBERS},  # type: ignore[arg-type]
             **others,  # type: ignore[arg-type]
-            rates=_of_group("rates", values),
-            means=_of_group("means", values),
+            rates=_of_group("rates", self._rates, values),
+            means=_of_group("means", self._means, values),
         )
 
 
-def _of_group(group: str, values: dict[str, float | None]) -> tuple[tuple[str, float], ...]:
-    """What is named of the group so far, in order of its names."""
-    found = [
-        (name.partition(" ")[2], value) for name, value in values.items() if name.startswith(group + " ")
-    ]
-    return tuple(sorted((name, value) for name, value in found if value is not None))
+Found = TypeVar("Found", Proportion, Average)
+
+
+def _metrics(
+    field: str, named: Iterable[Mapping[str, float] | None], known: Known, kind: type[Found]
+) -> dict[str, Found]:
+    """The metrics of a field by their names, in order of those."""
+    found: dict[str, Found] = {}
+    for name in sorted(name for names in named for name in names or ()):
+        try:
+            metric = metric_named(name, known)
+        except ValueError:
+            metric = None
+        if not isinstance(metric, kind):
+            word = "shares" if kind is Proportion else "means"
+            raise SpecError(f"must name metrics that are {word} in `{field}`, not {name}")
+        found[name] = metric
+    return found
+
+
+def _of_group(
+    group: str, metrics: Mapping[str, Found], values: Mapping[str, float | None]
+) -> tuple[tuple[Found, float], ...]:
+    """What is named of the group so far."""
+    found = ((metric, values[f"{group} {name}"]) for name, metric in metrics.items())
+    return tuple((metric, value) for metric, value in found if value is not None)
 
 
 def demand(rates: Sequence[Rate]) -> Line:

@@ -48,6 +48,8 @@ class Recorder:
         if not self._begun:
             return
         self._hold(now, rollout)
+        if isinstance(report, EvidenceReport):
+            self._run.lifts = report.lifts
         point = _point(now - self._begin, rollout, report)
         changed = not self._run.points or _split(self._run.points[-1]) != _split(point)
         if changed or now - self._drawn >= self._spacing:

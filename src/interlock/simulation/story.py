@@ -7,13 +7,10 @@ is told in docs/simulate.md; whatever is not known here is an error that names i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from interlock.analysis.metrics import Average, Proportion
-from interlock.analysis.presets import BUILT_IN
 from interlock.simulation.script import Chance, Part, Seconds, Strict
 
 DAY = 86_400.0
@@ -73,17 +70,7 @@ class Course(Part):
             raise ValueError("must have `recorded`, or `success` and `violation`, not both")
         if self.duration is not None and self.slow is not None:
             raise ValueError("must have `duration` or `slow`, not both")
-        _known("rates", self.rates or (), Proportion)
-        _known("means", self.means or (), Average)
         return self
-
-
-def _known(field: str, names: Iterable[str], kind: type[Proportion] | type[Average]) -> None:
-    """ValueError where a metric is not built in, or is of another kind."""
-    fitting = sorted(name for name, metric in BUILT_IN.items() if isinstance(metric, kind))
-    for name in names:
-        if name not in fitting:
-            raise ValueError(f"must have in `{field}` only {', '.join(fitting)}, not {name}")
 
 
 class Rate(Strict):

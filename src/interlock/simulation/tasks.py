@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from random import Random
 
 from interlock.analysis import presets
-from interlock.analysis.metrics import Average, Counter, Proportion
+from interlock.analysis.metrics import Average, Counter, Matcher, Proportion
 from interlock.simulation.chance import binomial, multinomial
 from interlock.simulation.conduct import Conduct
 from interlock.simulation.story import Recorded
@@ -50,14 +51,10 @@ def done(
     gains |= _durations(random, tasks, conduct, bounds)
     if conduct.cost is not None:
         gains[_COST] = _sum(random, tasks, conduct.cost)
-    for name, share in conduct.rates:
-        proportion = presets.metric(name)
-        if isinstance(proportion, Proportion):
-            _add_share(gains, proportion, tasks, binomial(random, tasks, share))
-    for name, mean in conduct.means:
-        average = presets.metric(name)
-        if isinstance(average, Average):
-            gains[_series(average.sum)] = _sum(random, tasks, mean / average.scale)
+    for share, chance in conduct.rates:
+        _add_share(gains, share, tasks, binomial(random, tasks, chance))
+    for mean, value in conduct.means:
+        _add_mean(gains, mean, tasks, _sum(random, tasks, value / mean.scale))
     return gains
 
 
@@ -119,16 +116,26 @@ def _add_share(gains: Gains, metric: Proportion, tasks: int, part: int) -> None:
         gains[_series(metric.total)] = tasks
 
 
+def _add_mean(gains: Gains, metric: Average, tasks: int, amount: float) -> None:
+    """A metric's sum and, unless other counters tell it already, what it is shared by."""
+    gains[_series(metric.sum)] = amount
+    if not any(metric.count.family == family for family, _ in gains):
+        gains[_series(metric.count)] = tasks
+
+
 def _series(counter: Counter) -> Key:
-    return _key(counter.family, **_asked_for(counter))
-
-
-def _asked_for(counter: Counter) -> dict[str, str]:
-    return {matcher.label: matcher.values[0] for matcher in counter.where if not matcher.negated}
+    """A series that the counter takes in."""
+    return _key(counter.family, **{one.label: _fitting(one) for one in counter.where})
 
 
 def _rest(metric: Proportion) -> Key:
-    """Of the whole, what is not the part."""
-    whole = _asked_for(metric.total)
-    others = {matcher.label: "other" for matcher in metric.part.where if matcher.label not in whole}
-    return _key(metric.total.family, **whole, **others)
+    """A series of the whole that is not of the part: no matcher of the part alone fits it."""
+    whole = {one.label: _fitting(one) for one in metric.total.where}
+    beyond = {one.label: _fitting(replace(one, negated=not one.negated)) for one in metric.part.where}
+    return _key(metric.total.family, **(beyond | whole))
+
+
+def _fitting(matcher: Matcher) -> str:
+    """A value that it fits."""
+    values = (*matcher.values, "other", "another")
+    return next(value for value in values if matcher.matches({matcher.label: value}))

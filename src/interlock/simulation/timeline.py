@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from interlock.analysis.gates import EvidenceReport
+from interlock.analysis.lift import LiftReading
 from interlock.model.release import Entry, Outcome
 from interlock.model.rolloutstatus import GateStatus
 
@@ -54,6 +55,8 @@ class Run:
     """What it waited for at the end; empty when it was over."""
     gates: tuple[GateStatus, ...] = ()
     """As written to status last."""
+    lifts: tuple[LiftReading, ...] = ()
+    """By how much the candidate differed in each KPI, as last read."""
 
     @property
     def reason(self) -> str:

@@ -10,13 +10,15 @@ leap is taken back.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from interlock.analysis import presets
 from interlock.analysis.gates import AttemptEvidence, EvidenceReport
+from interlock.analysis.lift import families_of
 from interlock.analysis.plan import Plan
 from interlock.core.decide import Decision, decide
+from interlock.core.metrictemplates import Known
 from interlock.core.observation import Observation, Target, Template, Timing, Unreadable
 from interlock.core.plans import plan_of, plan_problem, step_times
 from interlock.core.waits import running_step
@@ -54,6 +56,8 @@ class Setup:
     stable: Target
     candidate: Target
     template: Template
+    known: Known = field(default_factory=dict)
+    """What MetricTemplates say about the metrics of its gates."""
 
 
 @dataclass(slots=True)
@@ -154,10 +158,10 @@ class Walk:
     def _read(self, attempt: Attempt) -> EvidenceReport | None:
         since = attempt.walk_started_time.timestamp()
         if self._gathered is None or self._gathered.since != since:
-            plan = plan_of(self._rollout, self._timing)
+            plan = plan_of(self._rollout, self._timing, self._setup.known)
             if plan is None:
                 return None
-            names = presets.families((g.families for g in plan.gates), derive_warmup=plan.warmup is None)
+            names = families_of(plan, derive_warmup=plan.warmup is None)
             self._gathered = _Gathered(plan, since, names, AttemptEvidence(plan, since))
         series = [one for one in self._traffic.taken() if one.name in self._gathered.families]
         self._gathered.evidence.advance(step_times(attempt), series, self._now)
@@ -192,7 +196,8 @@ class Walk:
             recorded_seq=self._cluster.recorded(self._rollout),
             evidence=self._report,
             conversations={item.workload: 0.0 for item in status.draining},
-            problem=plan_problem(self._rollout),
+            problem=plan_problem(self._rollout, self._setup.known),
+            known=self._setup.known,
         )
 
     def _take(self, decision: Decision) -> None:
@@ -274,4 +279,12 @@ def _lives(setup: Setup, story: Story) -> dict[str, Life]:
         if name in courses:
             raise SpecError(f"`agents.{who}` must not be given twice, by its name and by what it is for")
         courses[name] = parts
-    return {name: Life(courses.get(name, ())) for name in roles.values()}
+    return {name: _life(name, courses.get(name, ()), setup, story) for name in roles.values()}
+
+
+def _life(name: str, courses: Sequence[Course], setup: Setup, story: Story) -> Life:
+    try:
+        return Life(courses, setup.known)
+    except SpecError as error:
+        who = next(key for key, parts in story.agents.items() if parts is courses)
+        raise SpecError(f"`agents.{who}` {error}") from error
