@@ -11,7 +11,7 @@ from interlock.core.observation import Observation, Target, Unusable
 from interlock.reasons import Reason
 from tests.operator.lives import created_again, deleted
 from tests.scenarios.given import HARMFUL, healthy, phase, served, trying
-from tests.scenarios.objects import CANARY, FULL, agent_version, rollout
+from tests.scenarios.objects import CANARY, CONTROLLED, FULL, SHADOW, agent_version, rollout
 from tests.scenarios.surroundings import NAMESPACE, Manifest
 from tests.scenarios.world import World
 
@@ -181,6 +181,56 @@ async def test_a_name_of_the_next_workload_is_looked_up_before_it_is_used(
     (obstacle,) = (await seen(world)).obstacles
     assert obstacle.reason is Reason.NAME_TAKEN
     assert obstacle.message.startswith(f"{kind} {name} exists")
+
+
+CONTROL_FIRST: dict[str, Any] = {"steps": [CONTROLLED, CANARY, FULL]}
+
+
+@pytest.mark.parametrize(("kind", "version"), [("Deployment", "apps/v1"), ("Service", "v1")])
+async def test_a_name_of_stables_shadow_is_looked_up_as_well(kind: str, version: str) -> None:
+    world = await served(strategy=CONTROL_FIRST)
+    await next_workload(world)
+    name = f"{await workload(world)}-shadow"
+    await world.apply(
+        {
+            "apiVersion": version,
+            "kind": kind,
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {"selector": None},
+        }
+    )
+    if kind != "Service":
+        held = world.operator.cache.get(kind, NAMESPACE, name)
+        assert held is not None
+        world.operator.cache.drop(held)
+    (obstacle,) = (await seen(world)).obstacles
+    assert (obstacle.reason, obstacle.message.split(" exists")[0]) == (Reason.NAME_TAKEN, f"{kind} {name}")
+
+
+@pytest.mark.parametrize("strategy", [CONTROL_FIRST, {"steps": [SHADOW, CANARY, FULL]}])
+async def test_a_service_that_would_select_stables_shadow_is_in_the_way(strategy: dict[str, Any]) -> None:
+    """Its answers would go to users, and its tools are stubbed."""
+    world = await served(strategy=strategy)
+    await next_workload(world)
+    name = f"{await workload(world)}-shadow"
+    theirs = {"interlock.dev/mode": "shadow", "interlock.dev/version": "v1"}
+    await world.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "legacy", "namespace": NAMESPACE},
+            "spec": {"selector": theirs},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "direct", "namespace": NAMESPACE},
+            "spec": {"selector": {"interlock.dev/workload": name}},
+        },
+    )
+    found = (await seen(world)).obstacles
+    told = [o.message.split(" is not this Rollout's")[0] for o in found if o.reason is Reason.FOREIGN_SERVICE]
+    assert told == (["Service direct", "Service legacy"] if strategy is CONTROL_FIRST else [])
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Service", "ConfigMap"])

@@ -16,7 +16,7 @@ from interlock.core.observation import Unreadable
 from interlock.operator.evidence import Evidence
 from interlock.operator.telemetry import JsonLines, Telemetry
 from tests.scenarios.given import HARMFUL, healthy, phase, served, trying
-from tests.scenarios.objects import agent_version
+from tests.scenarios.objects import CANARY, CONTROLLED, FULL, agent_version
 from tests.scenarios.surroundings import NAMESPACE
 from tests.scenarios.world import World
 
@@ -77,6 +77,17 @@ async def test_weights_and_moves_are_told() -> None:
     assert value("interlock_rollout_weight_percent", {**place, "track": "candidate"}) == 20
     moved = {**place, "from": "Running", "to": "Running", "reason": "StepStarted"}
     assert value("interlock_transitions_total", moved) == 1
+
+
+async def test_what_is_mirrored_is_told_for_either_shadow() -> None:
+    world = await trying("v2", "Shadow", strategy={"steps": [CONTROLLED, CANARY, FULL]})
+    value = world.operator.telemetry.registry.get_sample_value
+    place = {"namespace": NAMESPACE, "rollout": "triage"}
+    shown = {
+        track: value("interlock_rollout_weight_percent", {**place, "track": track})
+        for track in ("stable", "candidate", "shadow", "control")
+    }
+    assert shown == {"stable": 100, "candidate": 0, "shadow": 20, "control": 20}
 
 
 async def test_no_line_of_the_log_holds_text_of_a_prompt(caplog: pytest.LogCaptureFixture) -> None:
