@@ -18,6 +18,7 @@ from interlock.cli.options import (
     Name,
     Namespace,
     Output,
+    Split,
     Window,
     seconds,
 )
@@ -151,3 +152,80 @@ def lint(
     )
     subjects = chosen(rollout, files, Access(namespace, False, context, kubeconfig))
     raise typer.Exit(verb.run(subjects, request, output, strict=strict))
+
+
+@app.command()
+def backtest(
+    rollout: Name = None,
+    files: Files = [],  # noqa: B006 - typer makes a new one for each call
+    prometheus_address: prometheus.Address = None,
+    window: Window = "1d",
+    begin: Annotated[str | None, typer.Option("--from", metavar="TIME", help="Instead of --window.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Now, when absent.")] = None,
+    incident: Annotated[
+        str | None, typer.Option(metavar="FROM..TO", help="When would the gates have fired in it?")
+    ] = None,
+    plant: Annotated[
+        str | None,
+        typer.Option(metavar="METRIC=CHANGE", help="Worsen candidates: task-success-rate=-4 points."),
+    ] = None,
+    split: Annotated[
+        Split, typer.Option(help="What is dealt: pods where there are two, or single tasks.")
+    ] = Split.AUTO,
+    stable: Annotated[str | None, typer.Option(help="The stable version, where the status has none.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is random.")] = 1,
+    repeat: Annotated[int, typer.Option(min=1, max=1000, help="How often an incident is dealt.")] = 20,
+    scrape_interval: Annotated[float, typer.Option(min=0.1, help="The operator's, in seconds.")] = 15.0,
+    tick: Annotated[float, typer.Option(min=0.1, help="The operator's, in seconds.")] = 5.0,
+    bearer_token_file: prometheus.BearerTokenFile = None,
+    username: prometheus.Username = "",
+    password_file: prometheus.PasswordFile = None,
+    ca_file: prometheus.CaFile = None,
+    certificate_file: prometheus.CertificateFile = None,
+    key_file: prometheus.KeyFile = None,
+    header: prometheus.Headers = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Output = None,
+) -> None:
+    """Tell how often a healthy version would have been taken back in the past, and when harm is found."""
+    from interlock.adapters.kubectl import Access
+    from interlock.cli import backtest as verb
+    from interlock.cli import moments
+    from interlock.cli.choosing import chosen
+    from interlock.core.observation import Timing
+    from interlock.errors import SpecError
+    from interlock.simulation.backtest import Split as Dealt
+
+    server = prometheus.server(
+        prometheus_address,
+        bearer_token_file,
+        username,
+        password_file,
+        ca_file,
+        certificate_file,
+        key_file,
+        header,
+    )
+    if server is None:
+        raise SpecError("--prometheus must be given, or INTERLOCK_PROMETHEUS: the past is there")
+    now = datetime.now(UTC).timestamp()
+    last = moments.moment("--to", end, now) if end else now
+    first = moments.moment("--from", begin, now) if begin else last - seconds(window)
+    request = verb.Request(
+        server,
+        moments.ordered("--from", first, last, now),
+        moments.span("--incident", incident, now) if incident else None,
+        stable,
+        plant,
+        Dealt(split.value),
+        seed,
+        repeat,
+        Timing.of(tick, scrape_interval),
+    )
+    subjects = chosen(rollout, files, Access(namespace, False, context, kubeconfig))
+    if len(subjects) > 1:
+        names = ", ".join(subject.rollout.metadata.name for subject in subjects)
+        raise SpecError(f"exactly one Rollout is played: name one of {names}")
+    verb.run(subjects[0], request, output)

@@ -71,7 +71,7 @@ async def _traffic(subject: Subject, request: Request, server: Server) -> Traffi
             history = History(metrics, families, rollout.metadata.namespace, rollout.spec.agent, progress)
             now = time.time()
             recent = await history.last(now, RECENT)
-            stable = stable_side(rollout, request.stable, recent)
+            stable = stable_side(rollout, request.stable, recent, now)
             plan = planned(rollout, request.timing, stable, known)
             return await traffic(history, plan, recent, now - request.window, now)
     finally:

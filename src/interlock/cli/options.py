@@ -17,6 +17,14 @@ class Format(StrEnum):
     WIDE = "wide"
 
 
+class Split(StrEnum):
+    """What a backtest deals to the two sides."""
+
+    AUTO = "auto"
+    PODS = "pods"
+    TASKS = "tasks"
+
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 

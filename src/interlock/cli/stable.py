@@ -10,6 +10,7 @@ from interlock.analysis.presets import ALERTS, families
 from interlock.analysis.series import Series
 from interlock.analysis.sightings import sighted
 from interlock.cli.history import History
+from interlock.cli.moments import told
 from interlock.core.lint.report import Traffic
 from interlock.errors import SpecError
 from interlock.model.rollout import Rollout
@@ -23,8 +24,9 @@ def families_of(gates: Iterable[Gate]) -> frozenset[str]:
     return families(gate.families for gate in gates) - {ALERTS}
 
 
-def stable_side(rollout: Rollout, named: str | None, recent: Sequence[Series]) -> Side:
-    """The stable version: as named, as the status says, or the only one that is live.
+def stable_side(rollout: Rollout, named: str | None, recent: Sequence[Series], at: float) -> Side:
+    """The stable version: as named, as the status says, or the only one that is live before `at` (unix
+    seconds), as the `recent` samples show.
 
     Raises SpecError where that leaves a choice, or nothing.
     """
@@ -39,8 +41,8 @@ def stable_side(rollout: Rollout, named: str | None, recent: Sequence[Series]) -
     where = f'namespace="{rollout.metadata.namespace}", agent="{rollout.spec.agent}"'
     if not live:
         raise SpecError(
-            f"Prometheus has no live series with {where} in the last {RECENT / 60:.0f} minutes: look at the "
-            "labels `namespace`, `agent`, `version`, `mode` and `pod`: relabelling puts them there"
+            f"Prometheus has no live series with {where} in the ten minutes before {told(at)} UTC: look at "
+            "the labels `namespace`, `agent`, `version`, `mode` and `pod`: relabelling puts them there"
         )
     raise SpecError(f"{', '.join(live)} are live at once: name the stable one with --stable")
 

@@ -1,0 +1,159 @@
+"""`kubectl interlock backtest`: reads stable's past, and writes what became of the pseudo-releases in it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from interlock.analysis.chances import Chance
+from interlock.analysis.dealing import Scrape, scrapes
+from interlock.analysis.plan import Mode, Plan, Side
+from interlock.analysis.planting import Plant
+from interlock.analysis.series import PROCESS_START, Counts, Series
+from interlock.cli import backtest_view, render
+from interlock.cli.choosing import Subject
+from interlock.cli.history import History
+from interlock.cli.moments import Span
+from interlock.cli.options import Format
+from interlock.cli.prometheus import Server
+from interlock.cli.stable import RECENT, families_of, stable_side
+from interlock.core.metrictemplates import metric_named
+from interlock.core.observation import Timing
+from interlock.core.plans import plan_between, plan_problem
+from interlock.errors import SpecError
+from interlock.simulation.backtest import Backtest, Played, Split, incident
+from interlock.simulation.pseudo import CANDIDATE, STABLE, Outcome, Setup
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the flags ask for. `plant`: METRIC=CHANGE; `repeat`: how often an incident is dealt."""
+
+    server: Server
+    span: Span
+    incident: Span | None
+    stable: str | None
+    plant: str | None
+    split: Split
+    seed: int
+    repeat: int
+    timing: Timing
+
+    def chance(self, number: int) -> Chance:
+        """Of the pseudo-release of that number."""
+        return random.Random(f"{self.seed} {number}")  # noqa: S311 - draws that can be repeated, no secrets
+
+
+def run(subject: Subject, request: Request, output: Format | None) -> None:
+    """Play, and write what came of it."""
+    setup = _setup(subject, request)
+    if request.incident is not None:
+        past = asyncio.run(_incident(subject, request, setup, request.incident))
+        view = backtest_view.of_incident(setup, past.stable, past.outcomes, request.incident)
+    else:
+        past = asyncio.run(_releases(subject, request, setup))
+        view = backtest_view.of_releases(setup, past.stable, past.played, request.span, request.plant)
+    if output in (Format.JSON, Format.YAML):
+        render.document(view.document, output)
+        return
+    render.line(view.title)
+    for table in view.tables(wide=output is Format.WIDE):
+        print()
+        render.table(table)
+    print()
+    for sentence in view.sentences:
+        render.line(sentence)
+
+
+def _setup(subject: Subject, request: Request) -> Setup:
+    rollout, known = subject.rollout, subject.known
+    if problem := plan_problem(rollout, known):
+        raise SpecError(problem)
+    if not rollout.spec.analysis.gates:
+        raise SpecError("spec.analysis.gates: there are none, so nothing would ever be taken back")
+    plan = plan_between(rollout, request.timing, CANDIDATE, STABLE, known)
+    return Setup(rollout, plan, _plant(subject, request.plant) if request.plant else None)
+
+
+def _plant(subject: Subject, text: str) -> Plant:
+    """`task-success-rate=-4` (points) or `cost-per-task=+20` (per cent)."""
+    name, _, change = text.partition("=")
+    try:
+        return Plant(metric_named(name, subject.known), float(change.rstrip("%")) / 100)
+    except ValueError as error:
+        why = str(error) if "could not convert" not in str(error) else "CHANGE must be a number"
+        raise SpecError(f"--plant must be METRIC=CHANGE, like task-success-rate=-4: {why}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What was found: of releases, or of an incident."""
+
+    stable: Side
+    played: tuple[Played, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+
+
+async def _releases(subject: Subject, request: Request, setup: Setup) -> _Past:
+    async with _Reading(subject, request, setup.plan) as reading:
+        backtest = Backtest(setup, request.split, request.chance)
+        await reading.scrapes(request.span, backtest.take)
+        return _Past(reading.stable, played=tuple(backtest.close()))
+
+
+async def _incident(subject: Subject, request: Request, setup: Setup, window: Span) -> _Past:
+    async with _Reading(subject, request, setup.plan) as reading:
+        before: list[Scrape] = []
+        during: list[Scrape] = []
+        await reading.scrapes(Span(window.begin - window.seconds, window.begin), before.extend)
+        await reading.scrapes(window, during.extend)
+        if not before or not during:
+            when = "before it" if during else "in it"
+            raise SpecError(f"--incident: stable has no samples {when}")
+        draws = range(request.repeat)
+        outcomes = [incident(setup, before, during, window.seconds, request.chance(draw)) for draw in draws]
+        return _Past(reading.stable, outcomes=tuple(outcomes))
+
+
+class _Reading:
+    """Stable's scrapes, from a Prometheus that is open meanwhile."""
+
+    stable: Side
+
+    def __init__(self, subject: Subject, request: Request, plan: Plan) -> None:
+        self._subject = subject
+        self._request = request
+        self._families = families_of(plan.gates)
+        self._metrics = request.server.open()
+
+    async def __aenter__(self) -> _Reading:
+        window = self._request.incident or self._request.span
+        try:
+            recent = await self._history().last(window.end, min(RECENT, window.seconds))
+            self.stable = stable_side(self._subject.rollout, self._request.stable, recent, window.end)
+        except BaseException:
+            await self._metrics.close()
+            raise
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._metrics.close()
+
+    async def scrapes(self, window: Span, take: Callable[[list[Scrape]], object]) -> None:
+        """Hands over all scrapes of the window, in order of time, piece by piece."""
+        counts = Counts(window.begin)
+        with render.progress(f"reading {self._subject.rollout.metadata.name}") as progress:
+            async for piece in self._history(progress).pieces(window.begin, window.end):
+                mine = [one for one in piece.series if self._is_mine(one)]
+                take(scrapes(mine, counts, piece.end))
+
+    def _history(self, progress: Callable[[float], None] = lambda share: None) -> History:
+        meta, agent = self._subject.rollout.metadata, self._subject.rollout.spec.agent
+        return History(self._metrics, self._families, meta.namespace, agent, progress)
+
+    def _is_mine(self, one: Series) -> bool:
+        if one.name == PROCESS_START:
+            return one.labels.get("pod", "").startswith(self.stable.pod_prefix)
+        return one.labels.get("mode") == Mode.LIVE and self.stable.owns(one.labels)
