@@ -10,7 +10,8 @@ import pytest
 from interlock.adapters.memory import MemoryMetrics
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
-from interlock.operator.evidence import Evidence, is_worth_reading
+from interlock.operator.active import is_worth_reading
+from interlock.operator.evidence import Evidence
 from tests.core.seen import TIMING, parsed, trying
 from tests.scenarios.objects import SUCCESS, Manifest
 

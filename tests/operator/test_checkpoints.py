@@ -280,7 +280,7 @@ SPOILT: dict[str, Callable[[Manifest, Rollout], Manifest]] = {
     "edited by hand": lambda data, found: (
         data | {"evidence.json": data["evidence.json"].replace('"gaps":', '"gaps":1')}
     ),
-    "of a newer operator": lambda data, found: data | {"format": "2"},
+    "of a newer operator": lambda data, found: data | {"format": "999"},
     "of another attempt": lambda data, found: data | {"attempt": "7"},
     "of another Rollout": lambda data, found: data | {"rollout": "somebody"},
     "cut short": lambda data, found: data | {"evidence.json": data["evidence.json"][:100]},
@@ -350,7 +350,7 @@ async def test_what_has_learned_nothing_yet_overwrites_nothing() -> None:
 
 async def test_what_was_written_is_what_is_read() -> None:
     found = (await canary()).operator
-    world_rollout = next(iter(found._rollouts()))
+    world_rollout = next(iter(found.active.rollouts()))
     walk = walk_of(world_rollout, attempt_of(world_rollout))
     state = {"now": 1.25, "text": "ü\n"}
     assert read(world_rollout, walk, written(world_rollout, walk, json.dumps(state))) == state

@@ -163,7 +163,7 @@ async def test_unreadable_is_published_and_recovers() -> None:
 async def test_nothing_active_reads_nothing() -> None:
     world = await served()
     before = world.metrics.reads
-    assert list(world.operator._rollouts()) == []
+    assert list(world.operator.active.rollouts()) == []
     assert not await world.operator.evidence.look(await world.rollout())
     assert world.metrics.reads == before
 

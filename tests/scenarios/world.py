@@ -130,7 +130,7 @@ class World(Surroundings):
     async def _look(self, operator: Operator) -> None:
         """What an operator does once a tick."""
         try:
-            for rollout in list(operator._rollouts()):
+            for rollout in list(operator.active.rollouts()):
                 await operator.evidence.look(rollout)
                 await operator.evidence.save(rollout)
         except Crash:

@@ -36,6 +36,7 @@ class BucketReader:
         # bounds of either version's in a mode, by name: newest sample
         self._layouts: dict[tuple[str, Mode, Layout], float] = {}
         self._bounds: dict[Identity, str] = {}  # of the histograms last read, those that are asked for
+        self._places: dict[Identity, tuple[Identity, float] | None] = {}
 
     @property
     def names(self) -> frozenset[str]:
@@ -53,9 +54,9 @@ class BucketReader:
             return
         histograms: dict[Identity, dict[float, float]] = {}
         for one, tracks in series:
-            bound, newest = bucket_bound(one.labels.get("le", "")), one.newest(now)
-            if tracks and self._is_asked_for(one) and bound is not None and newest is not None:
-                histograms.setdefault(_histogram(one.labels), {})[bound] = newest[0]
+            place = self._place(one) if tracks else None
+            if place is not None and (newest := one.newest(now)) is not None:
+                histograms.setdefault(place[0], {})[place[1]] = newest[0]
         self._bounds = {}
         for identity, bounds in histograms.items():
             labels = dict(identity)
@@ -66,6 +67,13 @@ class BucketReader:
                 asked = self._asked[family] & bounds.keys()
                 self._bounds[identity] = ",".join(repr(bound) for bound in sorted(asked))
 
+    def _place(self, one: Series) -> tuple[Identity, float] | None:
+        """Histogram and bound of a bucket that a gate asks for; None of all else."""
+        if one.identity not in self._places:
+            bound = bucket_bound(one.labels.get("le", "")) if self._is_asked_for(one) else None
+            self._places[one.identity] = None if bound is None else (_histogram(one.labels), bound)
+        return self._places[one.identity]
+
     def counted(self, series: Iterable[Series]) -> list[Series]:
         """Without the buckets that no gate asks for."""
         return [one for one in series if self._is_counted(one)]
@@ -73,8 +81,8 @@ class BucketReader:
     def _is_counted(self, one: Series) -> bool:
         if one.name != DURATION_BUCKETS and one.name not in self._asked:
             return True
-        wanted = self._asked.get(one.name, frozenset()) | {math.inf}
-        return self._is_asked_for(one) and bucket_bound(one.labels.get("le", "")) in wanted
+        place = self._place(one)
+        return place is not None and (place[1] == math.inf or place[1] in self._asked[one.name])
 
     def _is_asked_for(self, one: Series) -> bool:
         """Whether it is a bucket that a gate asks for, in a mode in which tasks are compared."""

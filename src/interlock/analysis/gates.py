@@ -107,6 +107,8 @@ class AttemptEvidence:
         self._settling = Settling(plan.tick, plan.settle)
         self._handed: dict[Identity, float] = {}  # the last sample of each series that was handed in
         self._heard = Heard()
+        self._owned: dict[Identity, list[Track]] = {}
+        self._exported: set[Identity] = set()
         self._verifying = Verifying(plan.verifier)
         self._tasks = TaskCounts(plan.gates)
         self._hearing = Hearing(plan.settle)
@@ -135,8 +137,7 @@ class AttemptEvidence:
         """
         now = max(now, self._now)
         series = list(series)
-        news = [one for one in series if self._is_news(one, now)]
-        owned = [(one, self._tracks(one.labels)) for one in news if self._is_read(one)]
+        owned = [(one, self._owners(one)) for one in self._news(series, now) if self._is_read(one)]
         mine = [one for one, tracks in owned if tracks or self._is_age(one)]
         self._buckets.notice(owned, now)
         counted = self._buckets.counted(mine)
@@ -190,13 +191,19 @@ class AttemptEvidence:
         )
 
     # ------------------------------------------------------------------ what comes in
-    def _is_news(self, one: Series, now: float) -> bool:
-        """Whether it holds a sample that was not there before: looks are more frequent than scrapes."""
-        if not one.points or one.points[-1][0] > now:
-            return bool(one.points)
-        last = one.points[-1][0]
-        known, self._handed[one.identity] = self._handed.get(one.identity), last
-        return known is None or last > known
+    def _news(self, series: Iterable[Series], now: float) -> list[Series]:
+        """Those that hold a sample that was not there before: looks are more frequent than scrapes."""
+        handed, found = self._handed, []
+        for one in series:
+            if not one.points:
+                continue
+            last = one.points[-1][0]
+            if last > now:
+                found.append(one)
+            elif last > handed.get(one.identity, -math.inf):
+                handed[one.identity] = last
+                found.append(one)
+        return found
 
     def _is_read(self, one: Series) -> bool:
         return one.name in self._families or one.name in (DURATION_BUCKETS, PROCESS_START)
@@ -223,7 +230,9 @@ class AttemptEvidence:
                 if mode is Mode.LIVE and one.name == TASKS_STARTED:
                     self._split.notice(track, one.labels.get("pod", ""), newest[0])
             self._verifying.notice(one, mode, now)
-            self._notice_exports(one, tracks, mode)
+            if one.identity not in self._exported:
+                self._exported.add(one.identity)
+                self._notice_exports(one, tracks, mode)
 
     def _notice_exports(self, one: Series, tracks: list[Track], mode: Mode) -> None:
         first = next(at for at, value in one.points if 0 <= value < math.inf)
@@ -232,6 +241,13 @@ class AttemptEvidence:
                 judge.notice(one.labels, tracks, mode, first)
         if mode is Mode.LIVE:
             self._lifts.notice(one.labels, tracks, first)
+
+    def _owners(self, one: Series) -> list[Track]:
+        """The versions that a series comes from."""
+        known = self._owned.get(one.identity)
+        if known is None:
+            known = self._owned[one.identity] = self._tracks(one.labels)
+        return known
 
     def _tracks(self, labels: Mapping[str, str]) -> list[Track]:
         return [track for track, side in self._sides if side.owns(labels)]

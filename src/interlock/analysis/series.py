@@ -30,37 +30,47 @@ def target_of(labels: Mapping[str, str]) -> Target:
     return (get("namespace", ""), get("pod", ""), get("instance", ""), get("job", ""))
 
 
+class _Labels(tuple[tuple[str, str], ...]):
+    """Labels in order. Hashed once: each look asks of each series what is known of it."""
+
+    def __init__(self, labels: Iterable[tuple[str, str]]) -> None:
+        self._hash = tuple.__hash__(self)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """Raw samples of one series as Prometheus stores them.
 
     `labels` include `__name__`; `points` are (unix seconds, value), ascending in time. `identity` is the
-    hashable form of the labels. NaN, infinite and negative values are not data and are passed over.
+    hashable form of the labels, `name` the metric's. `target` is what was scraped: (namespace, pod,
+    instance, job); all its series share each scrape's time. NaN, infinite and negative values are not data
+    and are passed over.
     """
 
     labels: Mapping[str, str] = field(compare=False)
     points: tuple[Point, ...]
     identity: Identity = field(init=False, repr=False)
+    name: str = field(init=False, repr=False, compare=False)
+    target: Target = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "identity", tuple(sorted(self.labels.items())))
+        put = object.__setattr__
+        put(self, "identity", _Labels(sorted(self.labels.items())))
+        put(self, "name", self.labels.get("__name__", ""))
+        put(self, "target", target_of(self.labels))
 
     def at(self, points: tuple[Point, ...]) -> Series:
         """The same series with other samples; its labels are not looked at again."""
-        other = object.__new__(Series)
-        for name, value in (("labels", self.labels), ("points", points), ("identity", self.identity)):
-            object.__setattr__(other, name, value)
+        other, put = object.__new__(Series), object.__setattr__
+        put(other, "labels", self.labels)
+        put(other, "points", points)
+        put(other, "identity", self.identity)
+        put(other, "name", self.name)
+        put(other, "target", self.target)
         return other
-
-    @property
-    def name(self) -> str:
-        """The metric name."""
-        return self.labels.get("__name__", "")
-
-    @property
-    def target(self) -> Target:
-        """What was scraped: (namespace, pod, instance, job). All its series share each scrape's time."""
-        return target_of(self.labels)
 
     def newest(self, until: float) -> Point | None:
         """The last sample that is data at or before `until`."""

@@ -9,20 +9,19 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from pydantic import ValidationError
 
 from interlock.adapters.kubernetes import KubernetesObjects
 from interlock.adapters.prometheus import PrometheusMetrics
 from interlock.errors import Conflict, InterlockError, TransientError
 from interlock.model.rollout import Rollout
 from interlock.operator import feed, probes, routing
+from interlock.operator.active import Active
 from interlock.operator.cache import Cache, Key, Manifest, key_of
 from interlock.operator.checkpoints import Checkpoints
-from interlock.operator.evidence import Evidence, is_worth_reading, keep_reading
+from interlock.operator.evidence import Evidence, keep_reading
 from interlock.operator.metrictemplates import MetricTemplates
 from interlock.operator.neighbours import Neighbours
 from interlock.operator.observe import Observer
@@ -89,7 +88,7 @@ class Operator:
             turns_back=lambda: self.queue.urgent_alone(REVERTS_ALONE),
         )
         self.synced = False
-        self._active: set[tuple[str, str]] = set()
+        self.active = Active(lambda: self.cache.all("Rollout"))
 
     # ------------------------------------------------------------ what comes in
     def heard(self, event: str, manifest: Manifest) -> None:
@@ -203,13 +202,6 @@ class Operator:
                 if fresh is not None:
                     self.cache.put(fresh)
 
-    def _rollouts(self) -> Iterator[Rollout]:
-        """Rollouts that may have something to read."""
-        for manifest in self.cache.all("Rollout"):
-            if is_worth_reading(manifest):
-                with contextlib.suppress(ValidationError):
-                    yield Rollout.read(manifest)
-
     def _look(self, rollout: Rollout) -> None:
         self.queue.add(("Rollout", rollout.metadata.namespace, rollout.metadata.name), urgent=True)
 
@@ -220,7 +212,9 @@ class Operator:
             await self._sync(stop)
             tasks = [group.create_task(self._work()) for _ in range(WORKERS)]
             tasks.append(
-                group.create_task(keep_reading(self.evidence, self._rollouts, self._look, self.settings.tick))
+                group.create_task(
+                    keep_reading(self.evidence, self.active.rollouts, self._look, self.settings.tick)
+                )
             )
             await self._first_looks(stop)
             if not stop.is_set():

@@ -18,7 +18,6 @@ from interlock.analysis.metrics import Query
 from interlock.analysis.values import Evaluated, NoNumber, moments
 from interlock.core.metrictemplates import Known
 from interlock.core.observation import Timing, Unreadable
-from interlock.core.parts import mapping, mappings
 from interlock.core.plans import NO_TEMPLATES, plan_of, plan_problem, step_times
 from interlock.errors import InterlockError
 from interlock.model.release import Stage
@@ -27,7 +26,7 @@ from interlock.model.rolloutstatus import Attempt, GateStart
 from interlock.operator.alarms import Alarms
 from interlock.operator.checkpoints import Checkpoints, State, Walk, walk_of
 from interlock.operator.telemetry import about
-from interlock.ports import Evaluation, Manifest, Metrics, Samples, Selection
+from interlock.ports import Evaluation, Metrics, Samples, Selection
 
 log = logging.getLogger(__name__)
 
@@ -313,18 +312,6 @@ class Evidence:
 
 def _place(rollout: Rollout) -> tuple[str, str]:
     return rollout.metadata.namespace, rollout.metadata.name
-
-
-def is_worth_reading(manifest: Manifest) -> bool:
-    """Whether a Rollout may have something to read: a glance at the raw object keeps idle ones free."""
-    held = mapping(manifest.get("status"))
-    stage = mapping(held.get("attempt")).get("stage")
-    gates = mappings(mapping(mapping(manifest.get("spec")).get("analysis")).get("gates"))
-    return bool(
-        stage in ("Running", "Soaking")
-        or held.get("draining")
-        or (stage == "Preparing" and any("alert" in gate for gate in gates))
-    )
 
 
 def _has_traffic(rollout: Rollout) -> bool:

@@ -35,7 +35,7 @@ def test_agents_of_all_namespaces_share_queries_of_two_hundred() -> None:
 
 
 def test_the_longer_the_window_the_fewer_at_once() -> None:
-    reads = [of(f"a{number}", window=4 * USUAL_WINDOW) for number in range(AGENTS)]
+    reads = [of(f"a{number}", window=2 * USUAL_WINDOW) for number in range(AGENTS)]
     assert [len(part) for part in shares(reads)] == [AGENTS // 4] * 4
 
 

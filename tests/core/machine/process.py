@@ -31,9 +31,10 @@ from interlock.errors import Conflict, InterlockError, TransientError
 from interlock.model.release import Release
 from interlock.model.rollout import Rollout
 from interlock.operator import feed, routing
+from interlock.operator.active import is_worth_reading
 from interlock.operator.cache import Cache, Key
 from interlock.operator.events import event_about
-from interlock.operator.evidence import Evidence, is_worth_reading
+from interlock.operator.evidence import Evidence
 from interlock.operator.metrictemplates import MetricTemplates
 from interlock.operator.neighbours import Neighbours
 from interlock.operator.observe import Observer

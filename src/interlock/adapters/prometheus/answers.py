@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic_core import from_json
+
 from interlock.adapters.prometheus.labels import CANONICAL, LabelNames
 from interlock.analysis.series import Point, Series
 from interlock.core.observation import Unreadable
@@ -97,10 +99,8 @@ class Answers:
         if known is None or known[0] != values:
             if not values.endswith(b"},"):
                 raise ValueError("more than labels and values")
-            points = _points(json.loads(values[:-2]))
-            series = (
-                known[1].at(points) if known else Series(_labels(json.loads(labels), self._names), points)
-            )
+            points = _points(from_json(values[:-2]))
+            series = known[1].at(points) if known else Series(_labels(from_json(labels), self._names), points)
             known = (values, series)
         self._recent[labels] = known
         return known[1]
@@ -121,12 +121,20 @@ def _labels(found: dict[str, Any], names: LabelNames) -> dict[str, str]:
 
 def _points(values: Iterable[Any]) -> tuple[Point, ...]:
     """What is not a number is left out. ValueError where they are not in order of time, each once."""
-    found = []
+    found = tuple([(float(moment), float(value)) for moment, value in values])
     last = -math.inf
-    for moment, value in values:
-        at, number = float(moment), float(value)
+    for at, number in found:
+        if not (last < at < math.inf and -math.inf < number < math.inf):
+            return _finite(found)
+        last = at
+    return found
+
+
+def _finite(points: Iterable[Point]) -> tuple[Point, ...]:
+    found: list[Point] = []
+    for at, number in points:
         if math.isfinite(at) and math.isfinite(number):
-            if at <= last:
+            if found and at <= found[-1][0]:
                 raise ValueError("samples out of order")
-            found.append((last := at, number))
+            found.append((at, number))
     return tuple(found)

@@ -28,6 +28,8 @@ AT_ONCE = 4
 HISTORIES_AT_ONCE = 2
 """Of these, at most so many that read long ago or long, or compute: a tick's own never wait for them
 alone."""
+HISTORY_TAKES = 6
+"""Times as long as an answer about now may take one about history: nothing waits for it but its rollouts."""
 ABOUT_THE_QUERY = frozenset(
     {
         HTTPStatus.OK,
@@ -84,7 +86,8 @@ class Client:
         """The answer, of at most `limit` bytes, at the moment `at` (unix seconds)."""
         asked = {"query": query, "time": f"{at:.3f}"}
         async with self._histories if history else contextlib.nullcontext():
-            return await self._in_turn("query", asked, limit, self._answers.read)
+            patience = self._patience * (HISTORY_TAKES if history else 1)
+            return await self._in_turn("query", asked, limit, patience, self._answers.read)
 
     async def evaluate(
         self, evaluation: Evaluation, limit: int
@@ -98,7 +101,11 @@ class Client:
         }
         async with self._histories:
             return await self._in_turn(
-                "query_range", asked, limit, lambda status, body: numbers(status, body, evaluation)
+                "query_range",
+                asked,
+                limit,
+                self._patience,
+                lambda status, body: numbers(status, body, evaluation),
             )
 
     async def _in_turn(
@@ -106,11 +113,12 @@ class Client:
         endpoint: str,
         asked: dict[str, str],
         limit: int,
+        patience: float,
         read: Callable[[int, bytes], Found | Unreadable],
     ) -> Found | Unreadable | NoAnswer:
         async with self._slots:
             started = time.perf_counter()
-            found = await self._asked(endpoint, asked | {"timeout": f"{self._patience:g}s"}, limit, read)
+            found = await self._asked(endpoint, asked, limit, patience, read)
         useful = not isinstance(found, Unreadable | NoAnswer)
         self._observe("ok" if useful else "error", time.perf_counter() - started)
         return found
@@ -118,13 +126,15 @@ class Client:
     async def _asked(
         self,
         endpoint: str,
-        data: dict[str, str],
+        asked: dict[str, str],
         limit: int,
+        patience: float,
         read: Callable[[int, bytes], Found | Unreadable],
     ) -> Found | Unreadable | NoAnswer:
+        data = asked | {"timeout": f"{patience:g}s"}
         try:
             async with (
-                asyncio.timeout(self._patience),  # for all of it: a trickle would never end
+                asyncio.timeout(patience),  # for all of it: a trickle would never end
                 self._pool().post(
                     self._api + endpoint,
                     data=data,
@@ -135,7 +145,7 @@ class Client:
             ):
                 body = await _bounded(response, limit)
         except TimeoutError:
-            return NoAnswer(f"no complete answer within {self._patience:g} s", late=True)
+            return NoAnswer(f"no complete answer within {patience:g} s", late=True)
         except SpecError as error:
             return NoAnswer(str(error)[:200])
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -17,7 +17,7 @@ from interlock.ports import Selection
 AGENTS = 200
 """Agents in a query at most; Prometheus looks up to 256 alternatives up by name, more it tries one by one."""
 USUAL_WINDOW = 120.0
-"""Seconds. A query that reads more has fewer agents, in proportion."""
+"""Seconds. A query that reads more has fewer agents: its answer is longer, and is worked through at once."""
 MAX_GROUPS = 4
 """Sets of families that are asked for apart. What else is wanted is read with the set it is nearest to."""
 
@@ -44,7 +44,7 @@ def shares(selections: Iterable[Selection]) -> list[list[Selection]]:
     for group in _grouped(selections):
         group.sort(key=lambda selection: (selection.namespace, selection.agent))
         window = max(selection.window for selection in group)
-        size = max(1, int(AGENTS * min(1.0, USUAL_WINDOW / window)))
+        size = max(1, int(AGENTS * min(1.0, USUAL_WINDOW / window) ** 2))
         found += [group[first : first + size] for first in range(0, len(group), size)]
     return found
 
