@@ -12,6 +12,7 @@ from typing import Final
 
 KUBERNETES: Final = "1.35.4"
 PROMETHEUS: Final = "3.15.0"
+OLD_PROMETHEUS: Final = "2.48.1"
 COREDNS: Final = "1.15.0"
 ENVOY: Final = "1.40.0"
 ENVOY_GATEWAY: Final = "1.9.1"
@@ -63,6 +64,12 @@ PROMETHEUS_PROGRAM: Final = GoProgram(
     # One way of discovery instead of thirty: a third of the size, and no cloud's library to compile.
     tags="netgo,remove_all_sd,enable_kubernetes_sd",
 )
+OLD_PROMETHEUS_PROGRAM: Final = GoProgram(
+    "prometheus-2",
+    variables=(("github.com/prometheus/common/version.Version", OLD_PROMETHEUS),),
+    tags="netgo",
+)
+"""What many still run: the reader is tried on it too."""
 COREDNS_PROGRAM: Final = GoProgram("coredns")
 ENVOY_GATEWAY_PROGRAM: Final = GoProgram("envoy-gateway", "github.com/envoyproxy/gateway/cmd/envoy-gateway")
 HELM_PROGRAM: Final = GoProgram("helm", "helm.sh/helm/v4/cmd/helm")
@@ -78,8 +85,8 @@ METRICS_SERVER_PROGRAM: Final = GoProgram(
 )
 
 NODE_PROGRAMS: Final = (KUBENODE, COREDNS_PROGRAM, HELM_PROGRAM, PROMETHEUS_PROGRAM, ENVOY_GATEWAY_PROGRAM)
-EXTRA_PROGRAMS: Final = (CONTOUR_PROGRAM, METRICS_SERVER_PROGRAM)
-"""What a node runs only when somebody asks for it."""
+EXTRA_PROGRAMS: Final = (CONTOUR_PROGRAM, METRICS_SERVER_PROGRAM, OLD_PROMETHEUS_PROGRAM)
+"""What a node runs only when somebody asks for it, and what only tests run."""
 
 RUNTIME_PACKAGES: Final = (
     "containerd", "runc", "containernetworking-plugins", "catatonit", "busybox-static", "iptables",

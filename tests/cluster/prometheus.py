@@ -13,7 +13,7 @@ import yaml
 from aiohttp import web
 
 from dev.cluster import build
-from dev.cluster.versions import PROMETHEUS_PROGRAM
+from dev.cluster.versions import PROMETHEUS_PROGRAM, GoProgram
 from tests.cluster.processes import Program
 
 SCRAPE_SECONDS = 1
@@ -37,7 +37,7 @@ RULES = {
 }
 
 
-def prometheus(folder: Path, port: int, exporter: str) -> Program:
+def prometheus(folder: Path, port: int, exporter: str, version: GoProgram = PROMETHEUS_PROGRAM) -> Program:
     """A server that scrapes one target each second, believes its labels, and has an alerting rule."""
     (folder / "rules.yml").write_text(yaml.safe_dump(RULES))
     second = f"{SCRAPE_SECONDS}s"
@@ -48,14 +48,16 @@ def prometheus(folder: Path, port: int, exporter: str) -> Program:
             {"job_name": "agents", "honor_labels": True, "static_configs": [{"targets": [exporter]}]}
         ],
     }
-    return serving(folder, port, config)
+    return serving(folder, port, config, version=version)
 
 
-def serving(folder: Path, port: int, config: Any, *flags: str) -> Program:
+def serving(
+    folder: Path, port: int, config: Any, *flags: str, version: GoProgram = PROMETHEUS_PROGRAM
+) -> Program:
     """Prometheus with that configuration, not yet started."""
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     command = [
-        str(build.program(PROMETHEUS_PROGRAM)),
+        str(build.program(version)),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",

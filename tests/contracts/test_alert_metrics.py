@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from dev.cluster.control_plane import free_ports
+from dev.cluster.versions import OLD_PROMETHEUS_PROGRAM, PROMETHEUS_PROGRAM, GoProgram
 from interlock.adapters.prometheus import PrometheusMetrics
 from interlock.analysis.gates import Alert
 from interlock.analysis.presets import ALERTS
@@ -24,12 +25,18 @@ SECONDS = 10
 PAGE = Alert({"interlock_action": "revert"})
 
 
-@pytest.fixture(scope="module")
-def over(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, float]]:
+@pytest.fixture(
+    scope="module",
+    params=[PROMETHEUS_PROGRAM, OLD_PROMETHEUS_PROGRAM],
+    ids=["Prometheus 3", "Prometheus 2"],
+)
+def over(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, float]]:
     """The address of a server with one rule, and the moment at which its alert is over."""
     folder, (port,) = tmp_path_factory.mktemp("alerts"), free_ports(1)
     ends = time.time() + SECONDS
-    program = with_rule(folder, port, f"vector(time()) < {ends}")
+    program = with_rule(folder, port, f"vector(time()) < {ends}", request.param)
     program.start()
     try:
         yield f"http://127.0.0.1:{port}", ends
@@ -37,7 +44,7 @@ def over(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, float]
         program.stop()
 
 
-def with_rule(folder: Path, port: int, expression: str) -> Program:
+def with_rule(folder: Path, port: int, expression: str, version: GoProgram) -> Program:
     rule = {
         "alert": "HighErrorRate",
         "expr": expression,
@@ -46,7 +53,7 @@ def with_rule(folder: Path, port: int, expression: str) -> Program:
     }
     (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "agents", "rules": [rule]}]}))
     config = {"global": {"evaluation_interval": "1s"}, "rule_files": [str(folder / "rules.yml")]}
-    return serving(folder, port, config)
+    return serving(folder, port, config, version=version)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import yaml
 
 from dev.cluster.control_plane import free_ports
 from dev.cluster.pki import Authority
+from dev.cluster.versions import OLD_PROMETHEUS_PROGRAM, PROMETHEUS_PROGRAM
 from interlock.adapters.prometheus import PrometheusMetrics
 from interlock.adapters.prometheus.access import Access
 from interlock.core.observation import Unreadable
@@ -25,8 +26,14 @@ PASSWORD = "open sesame"  # noqa: S105 - of nobody
 HASH = "$2b$04$WaoKrMW2Uq92fIOvwALbme9W1Q2KsI3YMJjWDaFsJowqzwlfu/ro6"
 
 
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Access]]:
+@pytest.fixture(
+    scope="module",
+    params=[PROMETHEUS_PROGRAM, OLD_PROMETHEUS_PROGRAM],
+    ids=["Prometheus 3", "Prometheus 2"],
+)
+def guarded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Access]]:
     """Its address, and what it lets in."""
     folder, (port,) = tmp_path_factory.mktemp("guarded"), free_ports(1)
     authority = Authority(folder)
@@ -42,7 +49,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Acc
     web = {"tls_server_config": tls, "basic_auth_users": {"interlock": HASH}}
     (folder / "web.yml").write_text(yaml.safe_dump(web))
     (folder / "password").write_text(PASSWORD)
-    program = serving(folder, port, {}, f"--web.config.file={folder / 'web.yml'}")
+    program = serving(folder, port, {}, f"--web.config.file={folder / 'web.yml'}", version=request.param)
     program.start()
     access = Access(
         username="interlock",
