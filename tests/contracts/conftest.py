@@ -89,7 +89,7 @@ async def _scraping(folder: Path, version: GoProgram) -> AsyncIterator[Scraped]:
     metrics, broken = PrometheusMetrics(address), PrometheusMetrics(f"http://127.0.0.1:{silent}")
     program.start()
     try:
-        await until(lambda: _ready(address), 30, "Prometheus to be ready", program.tail)
+        await until(lambda: ready(address), 30, "Prometheus to be ready", program.tail)
         yield Scraped(metrics, broken, exporter, address)
     finally:
         program.stop()
@@ -99,7 +99,8 @@ async def _scraping(folder: Path, version: GoProgram) -> AsyncIterator[Scraped]:
         await asyncio.sleep(0)  # one turn of the loop: connections are closed in it
 
 
-async def _ready(address: str) -> bool:
+async def ready(address: str) -> bool:
+    """Whether Prometheus answers there."""
     async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
         try:
             return (await client.get("/-/ready")).is_success

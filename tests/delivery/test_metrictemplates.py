@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from interlock.core.metrictemplates import definition_of
 from interlock.model.metrictemplate import MetricTemplate
 from tests.delivery.api import Api
 from tests.delivery.objects import at
 from tests.delivery.test_admission import STATUS, eventually, with_role
 
+PRESETS = Path(__file__).parents[2] / "manifests" / "metrics"
 SHARE: dict[str, Any] = {
     "bad": {"metric": "checkout_errors_total", "matchLabels": {"step": "pay"}},
     "total": {"metric": "checkouts_total"},
@@ -100,6 +104,15 @@ def test_a_histogram_is_called_without_its_suffix(anywhere: Api) -> None:
     spec = {"tail": {"histogram": {"metric": "queue_seconds_bucket"}}}
     answer = anywhere.create(template(spec), dry_run=True)
     assert (answer.ok, "without `_bucket`, which is added" in answer.message) == (False, True)
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_those_for_what_others_emit_are_taken(anywhere: Api, path: Path) -> None:
+    for manifest in yaml.safe_load_all(path.read_text()):
+        answer = anywhere.create(manifest, dry_run=True)
+        assert answer.ok, answer.message
+        assert answer.body["spec"] == manifest["spec"]
+        definition_of(MetricTemplate.read(answer.body))
 
 
 def test_its_columns(anywhere: Api) -> None:

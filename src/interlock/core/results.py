@@ -83,9 +83,9 @@ def recorded(lift: LiftReading) -> KpiLift:
     """A lift as it is written down."""
     if isinstance(lift, NoLift):
         return KpiLift(metric=lift.name, message=f"not known: {lift.reason}"[:256])
-    return KpiLift(
+    record = KpiLift(
         metric=lift.name,
-        message=lift.message,
+        message="",
         unit="Points" if lift.unit == "points" else "Percent",
         lift=_decimal(lift.estimate),
         low=_decimal(lift.interval.low),
@@ -99,6 +99,9 @@ def recorded(lift: LiftReading) -> KpiLift:
         candidate_outcomes=round(lift.candidate_outcomes),
         stable_outcomes=round(lift.stable_outcomes),
     )
+    rounded = read(record)  # in words as in numbers
+    said = rounded.message if isinstance(rounded, Lift) else f"not known: {rounded.reason}"
+    return record.model_copy(update={"message": said})
 
 
 def read(lift: KpiLift) -> LiftReading:
