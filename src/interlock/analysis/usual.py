@@ -106,14 +106,13 @@ def usual(gates: Iterable[Gate], increments: Iterable[Increment], seconds: float
         if (measured := measured_by(gate)) is not None
         and (usage := _usage(measured, held, verifier, total)) is not None
     }
-    hourly = _hourly(tasks)
-    rates = [amount / HOUR for amount in hourly.values()]
+    rates = [amount / HOUR for amount in _whole_hours(tasks).values()]
     return Usual(
         tasks_per_second=total / seconds,
         gates=found,
         seconds=seconds,
         tasks=total,
-        hours=Range(min(rates), max(rates)) if len(rates) > 1 else None,
+        hours=Range(min(rates), max(rates)) if rates else None,
         slow=_slow(held),
         verifier=verifier,
     )
@@ -158,7 +157,7 @@ def _usage(
 
 
 def _counts(measured: Binary | Average, one: Increment, verifier: str | None) -> bool:
-    if not measured.counts(one.labels):
+    if not measured.counts(one.labels) or (measured.verified and verifier is None):
         return False
     verified = measured.verified and one.labels["__name__"] == TASKS_VERIFIED
     return not verified or one.labels.get("verifier") == verifier
@@ -210,12 +209,16 @@ def _by_look(increments: Iterable[Increment]) -> dict[int, float]:
 
 
 def _hourly(looks: Mapping[int, float]) -> dict[int, float]:
-    """By whole hours; the first and the last, which may be cut, are left out where there are others."""
     found: dict[int, float] = defaultdict(float)
     for at, amount in looks.items():
         found[int(at * LOOK_SECONDS // HOUR)] += amount
-    inner = sorted(found)[1:-1]
-    return {hour: found[hour] for hour in inner or sorted(found)}
+    return dict(found)
+
+
+def _whole_hours(looks: Mapping[int, float]) -> dict[int, float]:
+    """Without the first and the last, which are cut."""
+    found = _hourly(looks)
+    return {hour: found[hour] for hour in sorted(found)[1:-1]}
 
 
 def _range(parts: Mapping[int, float], wholes: Mapping[int, float]) -> Range | None:

@@ -119,6 +119,7 @@ def lint(
     certificate_file: prometheus.CertificateFile = None,
     key_file: prometheus.KeyFile = None,
     header: prometheus.Headers = None,
+    label: prometheus.Labels = None,
     namespace: Namespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
@@ -139,6 +140,7 @@ def lint(
         certificate_file,
         key_file,
         header,
+        label,
     )
     request = verb.Request(
         server,
@@ -184,6 +186,7 @@ def backtest(
     certificate_file: prometheus.CertificateFile = None,
     key_file: prometheus.KeyFile = None,
     header: prometheus.Headers = None,
+    label: prometheus.Labels = None,
     namespace: Namespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
@@ -207,6 +210,7 @@ def backtest(
         certificate_file,
         key_file,
         header,
+        label,
     )
     if server is None:
         raise SpecError("--prometheus must be given, or INTERLOCK_PROMETHEUS: the past is there")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from interlock.analysis.series import Series
 from interlock.core.observation import Unreadable
 from interlock.errors import SpecError, TransientError
-from interlock.ports import Metrics, Selection
+from interlock.ports import Samples, Selection
 
 PIECE = 900.0
 """Seconds of the first piece; the next are as long as their answers allow."""
@@ -17,6 +18,14 @@ SAMPLES = 40_000
 """In an answer, as aimed at: about a megabyte."""
 MOST_SAMPLES = 100_000_000
 """In all. More takes too long to be waited for."""
+
+
+class Reads(Protocol):
+    """The part of `ports.Metrics` that history needs."""
+
+    async def read(self, selection: Selection) -> Samples | Unreadable:
+        """Never raises."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ class Piece:
 class History:
     """What Prometheus holds of an agent. `progress` is told the share that has been read, 0 to 1."""
 
-    metrics: Metrics
+    metrics: Reads
     families: frozenset[str]
     namespace: str
     agent: str

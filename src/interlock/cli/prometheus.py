@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -12,6 +13,7 @@ from interlock.errors import SpecError
 
 if TYPE_CHECKING:
     from interlock.adapters.prometheus import PrometheusMetrics
+    from interlock.adapters.prometheus.labels import LabelNames
 
 PATIENCE = 30.0
 """Seconds for one answer: history takes longer than a tick may."""
@@ -62,6 +64,10 @@ KeyFile = Annotated[
         "--prometheus-key-file", envvar="INTERLOCK_PROMETHEUS_KEY_FILE", help="PEM file of its key."
     ),
 ]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="NAME=THEIRS", help="What Prometheus calls a label: agent=app."),
+]
 Headers = Annotated[
     list[str] | None,
     typer.Option("--prometheus-header", help="Like 'X-Scope-OrgID: team-a'. May be repeated."),
@@ -80,12 +86,17 @@ class Server:
     certificate_file: Path | None = None
     key_file: Path | None = None
     headers: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    """`NAME=THEIRS`."""
 
     def open(self) -> PrometheusMetrics:
         """A reader; close it. Raises SpecError that names the flag."""
         from interlock.adapters.prometheus import PrometheusMetrics
         from interlock.adapters.prometheus.access import Access, header
 
+        if "@" in urlsplit(self.address).netloc:
+            text = "use --prometheus-username and --prometheus-password-file"
+            raise SpecError(f"--prometheus must not hold a password: {text}")
         if not self.address.startswith(("http://", "https://")):
             raise SpecError(f"--prometheus must be an http:// or https:// address, not {self.address!r}")
         try:
@@ -101,7 +112,21 @@ class Server:
             access.check()
         except SpecError as error:
             raise SpecError(f"--prometheus-…: {error}") from error
-        return PrometheusMetrics(self.address, timeout=PATIENCE, access=access)
+        return PrometheusMetrics(self.address, timeout=PATIENCE, access=access, names=self._names())
+
+    def _names(self) -> LabelNames:
+        from interlock.adapters.prometheus.labels import LabelNames
+
+        pairs = dict(text.partition("=")[::2] for text in self.labels)
+        known = {field.name for field in fields(LabelNames)}
+        if wrong := sorted(pairs.keys() - known):
+            raise SpecError(f"--label must name one of {', '.join(sorted(known))}, not {', '.join(wrong)}")
+        names = LabelNames(**pairs)
+        try:
+            names.check()
+        except SpecError as error:
+            raise SpecError(f"--label: {error}") from error
+        return names
 
 
 def server(
@@ -113,9 +138,12 @@ def server(
     certificate_file: Path | None,
     key_file: Path | None,
     headers: list[str] | None,
+    labels: list[str] | None,
 ) -> Server | None:
     """The Prometheus that the flags name, if any."""
     if address is None:
         return None
     files = (ca_file, certificate_file, key_file)
-    return Server(address, bearer_token_file, username, password_file, *files, tuple(headers or ()))
+    return Server(
+        address, bearer_token_file, username, password_file, *files, tuple(headers or ()), tuple(labels or ())
+    )
