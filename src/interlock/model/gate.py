@@ -183,7 +183,9 @@ class Gate(ApiModel):
     of `falseRevertPercent` and may need many tasks: a limit of 0.5 % about 750 clean ones."""
     during: During | None = None
     """Kinds of step in which the gate judges. When absent all, but for `compare`, `tail` and `mean` only
-    `Canary` and `Full`: a shadow whose tools are stubbed must not be compared with live stable."""
+    `Canary` and `Full`: a shadow whose tools are stubbed must not be compared with live stable. Where they
+    have `Shadow`, each `shadow` step needs `control: true`, and the candidate's shadow is compared with
+    stable's."""
     safety: bool | None = None
     """Whether the gate takes the candidate back even when the stable version has no ready endpoint; true for
     `events`, `alert` and metrics of violations when absent."""
