@@ -13,7 +13,7 @@ from interlock.core.lint.written import unfit
 from interlock.core.observation import Timing
 from interlock.model.rollout import Rollout
 from tests.core.seen import parsed
-from tests.scenarios.objects import CANARY, CRITICAL, FULL, SUCCESS, VIOLATIONS, Manifest
+from tests.scenarios.objects import CANARY, CONTROLLED, CRITICAL, FULL, SUCCESS, VIOLATIONS, Manifest
 
 COVERAGE: Manifest = {"name": "covered", "metric": "verification-coverage", "compare": {"worseByPoints": "1"}}
 COST: Manifest = {"name": "cost", "metric": "cost-per-task", "mean": {"worseByPercent": "10"}}
@@ -89,6 +89,14 @@ class TestAdvance:
 
     def test_a_certified_limit_says_how_many_clean_tasks_it_needs(self) -> None:
         assert "755 clean tasks" in about(found(CLEAN, SUCCESS, COVERAGE), "clean tasks").what
+
+
+class TestControl:
+    def test_stables_shadow_is_for_a_gate_that_compares_there(self) -> None:
+        warned = about(found(*WHOLE, steps=(CONTROLLED, CANARY, FULL)), "stable has a shadow too")
+        assert (warned.severity, warned.field) == (Severity.WARNING, "spec.strategy.steps[0].shadow.control")
+        compared = {**SUCCESS, "during": ["Shadow", "Canary", "Full"]}
+        assert found(compared, COVERAGE, VIOLATIONS, steps=(CONTROLLED, CANARY, FULL)) == ()
 
 
 class TestHoldOut:

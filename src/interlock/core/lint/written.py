@@ -46,6 +46,7 @@ def spoken(rollout: Rollout, plan: Plan) -> tuple[Finding, ...]:
         *(found for gate in plan.gates for found in _of_gate(plan, gate)),
         *_counterparts(plan),
         *_without_holdout(rollout, plan),
+        *_idle_controls(rollout, plan),
         *_never_judging(plan),
     )
 
@@ -103,6 +104,16 @@ def _without_holdout(rollout: Rollout, plan: Plan) -> Iterator[Finding]:
             f"in full there is no hold-out, so {compared} decide nothing there: harm that starts late passes"
         )
         yield warning(step_field(index, "full.holdoutPercent"), what, "keep 5 on stable while it soaks")
+
+
+def _idle_controls(rollout: Rollout, plan: Plan) -> Iterator[Finding]:
+    comparing = [gate for gate in plan.gates if isinstance(gate.test, Comparison)]
+    for planned, step in zip(plan.steps, rollout.spec.strategy.steps, strict=True):
+        control = step.shadow is not None and step.shadow.control
+        if control and not any(gate.judges(planned) for gate in comparing):
+            what = f"in {step.name} stable has a shadow too, and no gate compares the two: its pods idle"
+            remedy = "give a gate that compares `Shadow` in `during`, or leave `control` out"
+            yield warning(step_field(planned.index, "shadow.control"), what, remedy)
 
 
 def _compares(gate: Gate) -> bool:
