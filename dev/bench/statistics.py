@@ -11,26 +11,32 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from random import Random
-from statistics import median, quantiles
 
 from dev.bench import statistics_worlds as worlds
 from dev.bench.statistics_rules import REVERT, Evidence, FixedThreshold, Rule, attempt_reverts
-from dev.bench.statistics_worlds import LOOK_SECONDS, SHARE, Durations, Look
+from dev.bench.statistics_tables import (
+    BASE,
+    HALF_AN_HOUR,
+    Bench,
+    Line,
+    effort,
+    judged,
+    percent,
+    share_line,
+    tasks_until,
+)
+from dev.bench.statistics_validity import correlated, price, splits
+from dev.bench.statistics_worlds import SHARE, Durations, Look
 from interlock.analysis.certify import NonInferiority, Superiority
-from interlock.analysis.dispersion import design_effect
-from interlock.analysis.evidence import HarmProcess, Tally, above
+from interlock.analysis.evidence import HarmProcess, above
 from interlock.analysis.gates import Compare, Gate
-from interlock.analysis.intervals import exact_interval
 from interlock.analysis.means import Amount, MeanProcess
 from interlock.analysis.presets import metric
 from interlock.analysis.ratio import SAMPLE_RATIO_ALPHA, sample_ratio
 from tests.analysis.chance import draw
 
-BASE = 0.92
-HALF_AN_HOUR = int(1800 / LOOK_SECONDS)
 SIX_HOURS = 12 * HALF_AN_HOUR
 LEVELS = (0.5, 5.0, 20.0, 100.0)  # tasks a second
 SUCCESS = Gate("success", metric("task-success-rate"), Compare(0.0))
@@ -46,19 +52,6 @@ FIXED = tuple(
 )
 
 World = Callable[[Random], Iterator[Look]]
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """How often to run each world, and from which seed."""
-
-    runs: int
-    seed: int
-
-    def chances(self, name: str, part: float = 1.0) -> Iterator[Random]:
-        """One generator a run; worlds of different name do not share any."""
-        for run in range(max(2, int(self.runs * part))):
-            yield Random(f"{self.seed} {name} {run}")  # noqa: S311 - a world, not a secret
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,9 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     told = ", ".join(f"{verdicts.count(word)} {word}" for word in ("met", "open", "missed"))
     print(f"\n{told}; {chosen.runs} runs a world, {time.process_time():.0f} s of CPU")
     return 0
-
-
-Line = tuple[str, str]  # what is printed, and met, open, missed or nothing
 
 
 def false_reverts(bench: Bench) -> Iterator[Line]:
@@ -119,15 +109,15 @@ def detection(bench: Bench) -> Iterator[Line]:
         (0.998, 0.95, 62),
     ):
         found = [
-            _tasks_until(
+            tasks_until(
                 Evidence(HarmProcess(_history(chance, stable), 0.0)), _steady(4, candidate, stable)(chance)
             )
             for chance in bench.chances(f"detect {stable} {candidate}", 4)
         ]
-        yield _effort(f"success {stable} → {candidate}, compared", found, tasks)
+        yield effort(f"success {stable} → {candidate}, compared", found, tasks)
     for rate, tasks in ((0.01, 560), (0.05, 62)):
         found = [_tasks_over_limit(chance, rate, 0.002) for chance in bench.chances(f"limit {rate}")]
-        yield _effort(f"violations at {100 * rate:g} %, limit .2 %", found, tasks)
+        yield effort(f"violations at {100 * rate:g} %, limit .2 %", found, tasks)
 
 
 def weights(bench: Bench) -> Iterator[Line]:
@@ -145,26 +135,7 @@ def weights(bench: Bench) -> Iterator[Line]:
             )
             for chance in bench.chances(name, 0.3)
         ]
-        yield _share(name, count, 0.05)
-
-
-def correlated(bench: Bench) -> Iterator[Line]:
-    """Sessions of five tasks, 20 tasks a second, half an hour; the effect measured on a day of stable's."""
-    for correlation in (0.2, 0.5, 1.0):
-        chance = next(bench.chances(f"history {correlation}"))
-        history = worlds.sessions(chance, 4, BASE, 5, correlation)
-        effect = design_effect(_five_minutes(history) for _ in range(288))
-        for name, divisor in (("as they are", 1.0), (f"divided by {effect:.2f}", effect)):
-            count = [
-                any(
-                    rule.see(look)
-                    for look in islice(worlds.sessions(chance, 20, BASE, 5, correlation), HALF_AN_HOUR)
-                )
-                for chance in bench.chances(f"sessions {correlation}", 0.5)
-                for rule in [Evidence(HarmProcess(BASE, 0.0), divisor)]
-            ]
-            target = 0.05 if divisor > 1 else None
-            yield _share(f"correlation {correlation:g}, counts {name}", count, target)
+        yield share_line(name, count, 0.05)
 
 
 def warmup(bench: Bench) -> Iterator[Line]:
@@ -183,7 +154,7 @@ def warmup(bench: Bench) -> Iterator[Line]:
                 )
                 for chance in bench.chances(f"warm-up {level}", 0.6)
             ]
-            yield _share(f"{level} tasks/s, {name}", count, 0.05 if wait is None else None)
+            yield share_line(f"{level} tasks/s, {name}", count, 0.05 if wait is None else None)
 
 
 def certificates(bench: Bench) -> Iterator[Line]:
@@ -201,11 +172,11 @@ def certificates(bench: Bench) -> Iterator[Line]:
             for chance in bench.chances(name)
             for rule in [Evidence(process())]
         ]
-        yield _share(name, count, 0.05)
+        yield share_line(name, count, 0.05)
     blamed = [_cost_blamed(chance) for chance in bench.chances("cost", 0.3)]
-    yield _share("equal lognormal costs, called dearer (asymptotic)", blamed, 0.05)
+    yield share_line("equal lognormal costs, called dearer (asymptotic)", blamed, 0.05)
     alarmed = [_ratio_alarm(chance) for chance in bench.chances("ratio", 10)]
-    yield _share(f"the intended split, called a mismatch (at {SAMPLE_RATIO_ALPHA:g})", alarmed, None)
+    yield share_line(f"the intended split, called a mismatch (at {SAMPLE_RATIO_ALPHA:g})", alarmed, None)
 
 
 TABLES: dict[str, Callable[[Bench], Iterator[Line]]] = {
@@ -215,6 +186,8 @@ TABLES: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "Detection (one gate, one step, 10 % share)": detection,
     "False reverts over changing weights (whole attempt, 20 tasks/s)": weights,
     "False reverts of correlated sessions (20 tasks/s, 30 min)": correlated,
+    "What dividing by the design effect costs (10 % share, 4 tasks/s)": price,
+    "A split that is not the intended one": splits,
     "False reverts where failures are fast (whole attempt, 30 min)": warmup,
     "Certificates, means and the split of the traffic": certificates,
 }
@@ -256,47 +229,8 @@ def _beside(
                 decided[at] = decided[at] or rule.see(look)
         counts = [count + one for count, one in zip(counts, decided, strict=True)]
         runs += 1
-    figure, verdict = _judged(counts[0], runs, target)
-    yield f"{name:34}{figure:>24}" + "".join(f"{_percent(count / runs):>19}" for count in counts[1:]), verdict
-
-
-def _share(name: str, events: Sequence[bool], target: float | None) -> Line:
-    figure, verdict = _judged(sum(events), len(events), target)
-    wanted = f"target ≤ {100 * target:g} %" if target is not None else ""
-    return f"{name:58}{figure:>24}  {wanted:15}", verdict
-
-
-def _judged(count: int, runs: int, target: float | None) -> Line:
-    low, high = exact_interval(count, runs)
-    figure = f"{_percent(count / runs)} ({100 * low:.1f}–{100 * high:.1f})"
-    if target is None:
-        return figure, ""
-    return figure, "met" if high <= target else "missed" if low > target else "open"
-
-
-def _effort(name: str, found: Sequence[float], target: float) -> Line:
-    """A median is met when a binomial interval for it lies within the target."""
-    ranked = sorted(found)
-    reach = 0.98 * math.sqrt(len(ranked))
-    low, high = (
-        ranked[max(0, min(len(ranked) - 1, round(len(ranked) / 2 + sign * reach)))] for sign in (-1, 1)
-    )
-    verdict = "met" if high <= target else "missed" if low > target else "open"
-    tail = quantiles(found, n=20)[-1]
-    return f"{name:44}{median(found):>10.0f}{tail:>8.0f}{f'≤ {target:g}':>10}", verdict
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.{1 if share >= 0.01 else 2}f} %"
-
-
-def _tasks_until(rule: Rule, looks: Iterator[Look]) -> float:
-    tasks = 0.0
-    for look in looks:
-        tasks += look.candidate.total
-        if rule.see(look):
-            break
-    return tasks
+    figure, verdict = judged(counts[0], runs, target)
+    yield f"{name:34}{figure:>24}" + "".join(f"{percent(count / runs):>19}" for count in counts[1:]), verdict
 
 
 def _tasks_over_limit(chance: Random, rate: float, limit: float) -> float:
@@ -304,10 +238,6 @@ def _tasks_over_limit(chance: Random, rate: float, limit: float) -> float:
     while above(bad, total, limit) < REVERT:
         bad, total = bad + (chance.random() < rate), total + 1
     return total
-
-
-def _five_minutes(history: Iterator[Look]) -> Tally:
-    return sum((look.stable for look in islice(history, int(300 / LOOK_SECONDS))), Tally())
 
 
 def _cost_blamed(chance: Random) -> bool:

@@ -11,6 +11,7 @@ from interlock.analysis.certify import Certificate
 from interlock.analysis.dispersion import deflated
 from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally
 from interlock.analysis.gates import AttemptEvidence, Gate, Plan, PlannedStep, Side, StepTime
+from interlock.analysis.past import Past, subject
 from interlock.analysis.planning import threshold
 from interlock.analysis.presets import DURATION_BUCKETS, TASKS
 from interlock.analysis.series import PROCESS_START, Series
@@ -80,9 +81,12 @@ def attempt_reverts(
     step_looks: Sequence[int],
     warmup: float | None,
     slow: float | None = None,
+    *,
+    past: Past | None = None,
 ) -> bool:
     """Whether `AttemptEvidence` takes back a candidate that walks through canary steps of so many looks each.
 
+    `past`: what is known of stable's day; without it outcomes are taken to be independent.
     `warmup` as in `Plan`; where it is derived, stable's histogram shows all tasks within `slow` seconds.
     """
     since = 10_000.0
@@ -99,7 +103,10 @@ def attempt_reverts(
             warmup=warmup,
         ),
         since,
+        awaits_past=past is not None,
     )
+    if past is not None:
+        evidence.learn({subject(gate): past for gate in gates})
     times = list(_clocks(since, step_looks))
     scrapes = _scrapes(looks, since, slow)
     for now, series in (next(scrapes) for _ in range(1 + sum(step_looks))):

@@ -42,15 +42,25 @@ def drifting(
 
 
 def sessions(
-    chance: Random, tasks_per_second: float, rate: float, size: int, correlation: float
+    chance: Random,
+    tasks_per_second: float,
+    rate: float,
+    size: int,
+    correlation: float,
+    *,
+    candidate: float | None = None,
 ) -> Iterator[Look]:
-    """Two equal versions; whole sessions of `size` tasks, a share of them with one outcome for all tasks."""
+    """Whole sessions of `size` tasks, a share of them with one outcome for all tasks.
+
+    Two equal versions, unless the `candidate` has another rate.
+    """
     while True:
         counts = [0.0] * 4
         for _ in range(poisson(chance, LOOK_SECONDS * tasks_per_second / size)):
-            one = chance.random() < correlation
-            good = size * (chance.random() < rate) if one else draw(chance, size, rate).good
             side = 0 if chance.random() < SHARE else 2
+            p = rate if side or candidate is None else candidate
+            one = chance.random() < correlation
+            good = size * (chance.random() < p) if one else draw(chance, size, p).good
             counts[side] += good
             counts[side + 1] += size
         yield Look(Tally(counts[0], counts[1]), Tally(counts[2], counts[3]))

@@ -45,13 +45,17 @@ class Objects(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Raw samples to read: families of one agent in one namespace, over (at − window, at]; seconds."""
+    """Raw samples to read: families of one agent in one namespace, over (at − window, at]; seconds.
+
+    `every`: only what was the newest sample at each multiple of so many seconds is needed; 0: all.
+    """
 
     families: frozenset[str]
     namespace: str
     agent: str
     at: float
     window: float
+    every: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

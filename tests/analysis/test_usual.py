@@ -65,7 +65,8 @@ def test_outcomes_that_come_together_count_for_less() -> None:
     ]
     found = usual([SUCCESS], clumps, DAY).gates["success"]
     assert isinstance(found, UsualRate)
-    assert found.effect == pytest.approx(100.0, rel=0.02)
+    assert 100 <= found.effect <= 140
+    assert found.looks == 288
 
 
 def test_a_drift_is_shown_by_hours() -> None:

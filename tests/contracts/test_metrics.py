@@ -47,6 +47,25 @@ async def test_a_window_is_open_at_its_beginning_and_closed_at_its_end(
     assert [value for _, value in found.points] == [2.0, 3.0]
 
 
+async def test_one_that_needs_no_more_than_a_sample_now_and_then_gets_what_was_so_at_these_times(
+    metric_store: MetricStore, shop: str
+) -> None:
+    """None is interpolated; and what is left out changes no sum of increments."""
+    moments = []
+    for value in (1.0, 4.0, 6.0, 9.0):
+        moments.append(await metric_store.scrape((series(shop), value)))
+        await asyncio.sleep(1.1)
+    wanted = Selection(frozenset({TASKS}), shop, "triage", moments[-1] + 1, 600, every=1.0)
+    found = await metric_store.metrics.read(wanted)
+    assert isinstance(found, Samples)
+    (one,) = found.series
+    assert one.labels == series(shop)
+    known = dict(zip(moments, (1.0, 4.0, 6.0, 9.0), strict=True))
+    for at, value in one.points:
+        assert value == known[max(moment for moment in moments if moment <= at)]
+    assert {value for _, value in one.points} == set(known.values())
+
+
 async def test_a_series_without_samples_in_the_window_is_absent(metric_store: MetricStore, shop: str) -> None:
     early = await metric_store.scrape((series(shop, pod="a"), 1.0))
     late = await metric_store.scrape((series(shop, pod="b"), 1.0))

@@ -8,15 +8,18 @@ where it keeps the evidence it has and gathers no more.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from interlock.analysis.certify import Certificate, certificate, restored_certificate
+from interlock.analysis.dispersion import deflated
 from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally, log_mean
 from interlock.analysis.means import MIN_BLOCKS, Amount, MeanProcess
 from interlock.analysis.metrics import Average, Binary
 from interlock.analysis.outcomes import Amounts, Exports, Outcome, Part, is_verified_by
+from interlock.analysis.past import Past
 from interlock.analysis.plan import Advance, Compare, Gate, Mean, Mode, Plan, Tail, Track
 from interlock.analysis.timeline import Stretch, Timeline
 
@@ -144,6 +147,7 @@ class CompareJudge(BlockJudge[HarmProcess]):
     def __init__(self, gate: Gate, test: Compare | Tail, metric: Binary, plan: Plan) -> None:
         super().__init__(gate, plan)
         self.metric: Binary = metric
+        self.past = Past()
         self.capped = 0.0
         self.delta = test.worse_by
         self._margin = 0.0 if gate.advance is Advance.SUPERIOR else test.worse_by
@@ -152,13 +156,19 @@ class CompareJudge(BlockJudge[HarmProcess]):
         self._block = {track: Part() for track in Track}
 
     def tallies(self, step: int | None) -> tuple[Tally, Tally]:
-        """Candidate's and stable's outcomes: those of `step`'s process, and the open block."""
+        """Candidate's and stable's outcomes as counted: those of `step`'s process, and the open block."""
         process = self._processes.get(step) if step is not None else None
-        candidate, stable = (process.candidate, process.stable) if process else (Tally(), Tally())
+        closed = (process.candidate, process.stable) if process else (Tally(), Tally())
+        candidate, stable = (deflated(counts, 1.0 / self.past.effect) for counts in closed)
         if self._is_open(step):
             candidate += self._block[Track.CANDIDATE].tally(self.metric)
             stable += self._block[Track.STABLE].tally(self.metric)
         return candidate, stable
+
+    @property
+    def needed(self) -> int:
+        """New outcomes of either version that close a block."""
+        return math.ceil(MIN_OUTCOMES * self.past.effect)
 
     def blocks(self, step: int) -> bool:
         """Whether a block has closed in this step."""
@@ -202,16 +212,19 @@ class CompareJudge(BlockJudge[HarmProcess]):
             self._prior.add(outcome, self.metric)
 
     def _close(self) -> None:
-        if self._step is None or any(part.total < MIN_OUTCOMES for part in self._block.values()):
+        if self._step is None or any(part.total < self.needed for part in self._block.values()):
             return
         block, self._block = self._block, {track: Part() for track in Track}
         self.capped += sum(part.excess(self.metric) for part in block.values())
-        prior = self._prior.tally(self.metric)
-        if self._step not in self._processes and prior.total >= MIN_OUTCOMES:
-            self._processes[self._step] = HarmProcess(prior.smoothed, self.delta)
+        known = self._known_rate(self._step)
+        if self._step not in self._processes and known is not None:
+            self._processes[self._step] = HarmProcess(known, self.delta)
             if self.gate.advance is not Advance.NO_HARM:
-                self._certificates[self._step] = certificate(prior.smoothed, self._margin)
-        candidate, stable = (block[track].tally(self.metric) for track in (Track.CANDIDATE, Track.STABLE))
+                self._certificates[self._step] = certificate(known, self._margin)
+        candidate, stable = (
+            deflated(block[track].tally(self.metric), self.past.effect)
+            for track in (Track.CANDIDATE, Track.STABLE)
+        )
         for process in self._gathering():
             process.add(candidate, stable)
         if self._step in self._certificates:
@@ -220,6 +233,13 @@ class CompareJudge(BlockJudge[HarmProcess]):
             # a bet must be fixed before its block is seen: without a prior the first block only teaches it
             self._prior = block[Track.STABLE]
         self._weigh()
+
+    def _known_rate(self, step: int) -> float | None:
+        """Stable's rate before the first block: of its last day, which was live, else of this step."""
+        if self.past.rate is not None and self._modes[step] is Mode.LIVE:
+            return self.past.rate
+        prior = self._prior.tally(self.metric)
+        return prior.smoothed if prior.total >= MIN_OUTCOMES else None
 
     def certified(self, step: int) -> float:
         return self._certificates[step].log_e if step in self._certificates else 0.0

@@ -18,8 +18,10 @@ from interlock.analysis.doubles import Doubles
 from interlock.analysis.heard import Heard
 from interlock.analysis.judges import EventsJudge, Judge, LimitJudge, heed, judge_of
 from interlock.analysis.lift import Lifts, families_of
+from interlock.analysis.looking import LookingBack
 from interlock.analysis.merge import Merge
 from interlock.analysis.outcomes import Outcome
+from interlock.analysis.past import Past, restored_pasts
 from interlock.analysis.plan import (
     Alert,
     Compare,
@@ -86,7 +88,9 @@ class AttemptEvidence:
     process, it goes on from its `state`.
     """
 
-    def __init__(self, plan: Plan, since: float) -> None:
+    def __init__(self, plan: Plan, since: float, *, awaits_past: bool = False) -> None:
+        """`awaits_past`: somebody will tell what stable did before (`learn`), and what is weighed by it
+        waits. Else outcomes are independent."""
         self._plan = plan
         self._since = since
         self._now = since
@@ -114,6 +118,8 @@ class AttemptEvidence:
         self._hearing = Hearing(plan.settle)
         self._split = Split(plan)
         self._merge = Merge(plan)
+        self._before = LookingBack(plan.gates, awaits=awaits_past)
+        self._before.tell(self._judges.values())
         self._weigh(since)
 
     @property
@@ -160,6 +166,16 @@ class AttemptEvidence:
         self._split.advance(self._timeline.running, now)
         self._weigh(now)
         self._now = now
+
+    @property
+    def lacks_past(self) -> bool:
+        """Whether some gate still waits for what stable did before the attempt."""
+        return self._before.lacks
+
+    def learn(self, pasts: Mapping[str, Past]) -> None:
+        """What stable did before, by subject of the gates; what is known already stays as it is."""
+        self._before.learn(pasts)
+        self._before.tell(self._judges.values())
 
     def report(self) -> EvidenceReport:
         """What the evidence says as of the last `advance`."""
@@ -290,6 +306,8 @@ class AttemptEvidence:
     # ------------------------------------------------------------------ what it weighs
     def _walk_grid(self, until: float) -> None:
         """Release to the comparisons what has settled by each grid point ≤ `until`."""
+        if self.lacks_past:
+            return
         for point, outcomes in self._settling.settled(self._timeline.origin, until):
             self._verifying.choose(point, self._settling, self._timeline.origin)
             for judge in self._comparisons:
@@ -345,6 +363,7 @@ class AttemptEvidence:
         if self._counts.ageless:
             pods = ", ".join(self._counts.ageless)
             found.append(f"{PROCESS_START} is not exported by {pods}: what they counted before is left out")
+        found += self._before.warnings()
         seen = self._heard.of(Track.CANDIDATE, mode_of(self._timeline.running)).keys()
         if TASKS in seen:
             counting = [g for g in self._plan.gates if not isinstance(g.test, Tail | Mean)]  # those say it
@@ -379,6 +398,7 @@ class AttemptEvidence:
             "tasks": self._tasks.state(),
             "hearing": self._hearing.state(),
             "split": self._split.state(),
+            "past": self._before.state(),
             "warmups": self._warmups.state(number, buckets=baselines),
             "doubles": self._doubles.state(number, spans=baselines),
             "counts": self._counts.state(number, baselines=baselines),
@@ -386,13 +406,15 @@ class AttemptEvidence:
         }
 
     @classmethod
-    def resumed(cls, plan: Plan, since: float, state: Mapping[str, Any]) -> Self:
+    def resumed(
+        cls, plan: Plan, since: float, state: Mapping[str, Any], *, awaits_past: bool = False
+    ) -> Self:
         """The evidence of a `state`, perhaps of another process, perhaps before gates were edited.
 
         Gates that are as they were go on, others begin. ValueError where the state is of another attempt or
         malformed, or older rules have been at work since an edit.
         """
-        evidence = cls(plan, since)
+        evidence = cls(plan, since, awaits_past=awaits_past)
         try:
             evidence._restore(state)
         except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError) as error:
@@ -408,6 +430,7 @@ class AttemptEvidence:
             raise ValueError("gates were edited before it was written, and it does not know of that")
         identities = SeriesTable.read(state["table"])
         self._unprimed = self._read_families - frozenset(state["families"])
+        self.learn(restored_pasts(state["past"]))
         for name in kept:
             self._judges[name].restore(state["judges"][name])
         self._merge.restore(state["merge"], kept, whole=kept == state["rules"].keys() == self._judges.keys())

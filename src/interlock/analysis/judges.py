@@ -10,9 +10,11 @@ from typing import Any
 
 from interlock.analysis.certify import below
 from interlock.analysis.comparing import CompareJudge, MeanJudge
+from interlock.analysis.dispersion import deflated
 from interlock.analysis.evidence import Tally, above, log_mean
 from interlock.analysis.metrics import Average, EventCount, Histogram, Proportion, Query
 from interlock.analysis.outcomes import Outcome, Part
+from interlock.analysis.past import Past
 from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Mean, Mode, Plan, Tail, Value
 from interlock.analysis.presets import ALERTS
 from interlock.analysis.series import Series
@@ -28,6 +30,7 @@ class LimitJudge:
         self.metric = metric
         self.planned = [step.index for step in plan.steps if gate.judges(step)]
         self.maximum = test.maximum
+        self.past: Past | None = Past()
         self._parts: dict[int, Part] = {}
         self._modes = {step.index: step.mode for step in plan.steps}
         self._logs: dict[int, float] = {}  # evidence of each process, forgotten when its counts change
@@ -51,14 +54,23 @@ class LimitJudge:
 
     def _log(self, step: int) -> float:
         if step not in self._logs:
-            counts = self.tally(step)
+            counts = self._weighed(step)
             self._logs[step] = above(counts.total - counts.good, counts.total, self.maximum)
         return self._logs[step]
 
     def certified(self, step: int) -> float:
         """ln E that the candidate's rate lies below the limit, from this step on."""
-        counts = self.tally(step)
+        counts = self._weighed(step)
         return below(counts.total - counts.good, counts.total, self.maximum)
+
+    def look_back(self, past: Past | None) -> None:
+        """Weigh outcomes by stable's past; None while it is not known."""
+        self.past = past
+        self._logs.clear()
+
+    def _weighed(self, step: int) -> Tally:
+        """The independent outcomes that those since `step` are worth; none before that is known."""
+        return deflated(self.tally(step), self.past.effect) if self.past else Tally()
 
     def tally(self, step: int | None) -> Tally:
         """The candidate's outcomes since `step` opened."""

@@ -15,12 +15,14 @@ from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge
 from interlock.analysis.lift import LiftReading
 from interlock.analysis.means import MIN_BLOCKS, Amount
 from interlock.analysis.metrics import Average, Binary
+from interlock.analysis.past import Past
 from interlock.analysis.plan import Advance, Mode, Track
 from interlock.analysis.silence import NoDataReading
 from interlock.analysis.split import SplitReading
 from interlock.analysis.timeline import Stretch
 from interlock.analysis.values import IN_A_ROW, NoNumber, ValueJudge
 
+GROUPED = 1.05  # design effects from which on people are told
 STALE_AFTER = 120.0  # seconds without a sample that are more than scrape jitter
 
 
@@ -283,7 +285,9 @@ def _too_few(judge: MetricJudge, step: int) -> str:
     if isinstance(judge, CompareJudge) and not judge.blocks(step):
         candidate, stable = judge.tallies(step)
         seen = f"{candidate.total:.0f} of the candidate, {stable.total:.0f} of stable so far"
-        return f"too few outcomes to compare, {MIN_OUTCOMES} of each needed: {seen}"
+        return f"too few outcomes to compare, {judge.needed} of each needed: {seen}"
+    if isinstance(judge, LimitJudge) and judge.past is None:
+        return "what stable did in its last day is still being read"
     if isinstance(judge, LimitJudge) and judge.tally(step).total < 1:
         return f"no {judge.metric.whole} of the candidate in this step so far"
     if isinstance(judge, MeanJudge) and (missing := judge.missing(step)):
@@ -316,6 +320,7 @@ def _sentence(judge: Judge, verdict: Verdict, log: float, shown: _Shown, facts: 
             claim = f"that the candidate {judge.metric.harm} more often{margin}"
             verified = _verified(judge.metric, facts)
             tail = f"{candidate} against {stable}{shown.since}{verified}{_capped(judge.capped)}"
+            tail += _grouped(judge.past)
         case MeanJudge():
             percent = f"over {100 * judge.worse_by:g} % " if judge.worse_by else ""
             claim = f"that the candidate {judge.metric.harm.format(percent)}"
@@ -323,7 +328,7 @@ def _sentence(judge: Judge, verdict: Verdict, log: float, shown: _Shown, facts: 
         case LimitJudge():
             most = f"{100 * judge.maximum:g} % of its {judge.metric.whole}"
             claim = f"that the candidate {judge.metric.harm} in more than {most}"
-            tail = f"{candidate}{shown.since}{_capped(judge.capped)}"
+            tail = f"{candidate}{shown.since}{_capped(judge.capped)}{_grouped(judge.past)}"
         case EventsJudge():
             count = f"{judge.count:.0f}"
             noun = judge.metric.noun + ("" if count == "1" else "s")
@@ -355,6 +360,13 @@ def told(alert: tuple[float, str]) -> str:
     """An alert (unix seconds of a sample, name) in words."""
     at, name = alert
     return f"alert {name} fires, seen at {datetime.fromtimestamp(at, UTC):%H:%M:%S} UTC"
+
+
+def _grouped(past: Past | None) -> str:
+    """Why odds are lower than the counts would make them."""
+    if past is None or past.effect < GROUPED:
+        return ""
+    return f"; {past.effect:.1f} outcomes weigh as one, for stable's come in groups"
 
 
 def _capped(excess: float) -> str:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from interlock.analysis.dispersion import LOOK_SECONDS, design_effect
+from interlock.analysis.dispersion import LOOK_SECONDS, design_effect_by_half_hours
 from interlock.analysis.evidence import Tally
 from interlock.analysis.means import Amount
 from interlock.analysis.metrics import Average, Binary, EventCount, Histogram, Query
@@ -36,13 +36,14 @@ class Range:
 class UsualRate:
     """Of outcomes of two kinds. `per_task`: outcomes a task. `effect` ≥ 1: how many make an independent one.
 
-    `hours`: the good ones' share, hour by hour; None where no hour has enough outcomes.
+    `hours`: the good ones' share, hour by hour; None where no hour has enough outcomes. `looks` had outcomes.
     """
 
     counts: Tally
     per_task: float = 1.0
     effect: float = 1.0
     hours: Range | None = None
+    looks: int = 0
 
     @property
     def good(self) -> float:
@@ -171,7 +172,10 @@ def _rate(measured: Binary, increments: list[Increment], tasks: float) -> UsualR
     if not counts.total:
         return None
     hours = _range({at: look.good for at, look in looks.items()}, total)
-    return UsualRate(counts, counts.total / tasks if tasks else 1.0, design_effect(looks.values()), hours)
+    seen = sum(look.total > 0 for look in looks.values())
+    return UsualRate(
+        counts, counts.total / tasks if tasks else 1.0, design_effect_by_half_hours(looks), hours, seen
+    )
 
 
 def _mean(measured: Average, increments: list[Increment], tasks: float) -> UsualMean | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from interlock.analysis.gates import EvidenceReport
 from interlock.analysis.silence import Silence
 from interlock.core import baseline, children, happened, silence, traffic, waits, wanted, workloads
 from interlock.core.adoption import belongs
@@ -209,7 +210,8 @@ def _metrics(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
         return {}
     quiet = silence.no_data(seen, attempt, now)
     if quiet is None or not silence.lasts(seen, quiet, now):
-        verdict = (TRUE, Reason.METRICS_READABLE, "samples of the candidate are fresh")
+        noted = seen.evidence.warnings[:3] if isinstance(seen.evidence, EvidenceReport) else ()
+        verdict = (TRUE, Reason.METRICS_READABLE, "; ".join(("samples of the candidate are fresh", *noted)))
     elif quiet.kind == Silence.IDLE:
         verdict = (TRUE, Reason.METRICS_READABLE, "no version has any traffic: the step's clock stands still")
     else:

@@ -25,6 +25,7 @@ from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import Attempt, GateStart
 from interlock.operator.alarms import Alarms
 from interlock.operator.checkpoints import Checkpoints, State, Walk, walk_of
+from interlock.operator.history import Histories
 from interlock.operator.telemetry import about
 from interlock.ports import Evaluation, Metrics, Samples, Selection
 
@@ -88,6 +89,7 @@ class Evidence:
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._conversations: dict[tuple[str, str], dict[str, float | None]] = {}
         self._alarms = Alarms(metrics)
+        self._histories = Histories(metrics)
         self._unloaded: dict[tuple[str, str], int] = {}  # failed tries to read a checkpoint
 
     def moment(self) -> float:
@@ -117,6 +119,7 @@ class Evidence:
         self._watched.pop((namespace, name), None)
         self._conversations.pop((namespace, name), None)
         self._alarms.forget(namespace, name)
+        self._histories.forget(namespace, name)
         self._unloaded.pop((namespace, name), None)
         if self._checkpoints is not None:
             self._checkpoints.forget(namespace, name)
@@ -139,6 +142,7 @@ class Evidence:
             reads.append(self._read_evidence(rollout, attempt, at))
         else:
             self._watched.pop(_place(rollout), None)
+            self._histories.forget(*_place(rollout))
         if len(reads) == 1:
             await reads[0]  # a task of its own would cost more than it
         else:
@@ -164,6 +168,10 @@ class Evidence:
         watched = await self._watching(rollout, attempt)
         if watched is None:
             return
+        if watched.evidence.lacks_past:
+            since = attempt.walk_started_time.timestamp()
+            pasts = await self._histories.before(rollout, watched.walk, watched.plan, since)
+            watched.evidence.learn(pasts or {})
         while watched.read_until < now or not isinstance(watched.report, EvidenceReport):
             until = max(watched.read_until, min(now, watched.read_until + CHUNK))
             answer = await self._read_on(rollout, watched, until)
@@ -258,10 +266,10 @@ class Evidence:
         """The evidence of `state` if it fits the plan, else that of nothing yet."""
         # not from its first traffic: a pod older than that would lose what its first scrape shows
         since = attempt.walk_started_time.timestamp()
-        evidence = AttemptEvidence(plan, since)
+        evidence = AttemptEvidence(plan, since, awaits_past=True)
         if state is not None:
             try:
-                evidence = AttemptEvidence.resumed(plan, since, state)
+                evidence = AttemptEvidence.resumed(plan, since, state, awaits_past=True)
             except ValueError as error:
                 log.info(
                     "evidence is replayed: what was kept of it does not fit: %s", error, extra=about(rollout)

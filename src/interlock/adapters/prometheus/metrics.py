@@ -50,7 +50,7 @@ Answer = Samples | Unreadable
 Failure = Unreadable | NoAnswer
 Agent = tuple[str, str]
 """Namespace and name."""
-Alike = tuple[bool, int, int]
+Alike = tuple[bool, int, int, float]
 
 
 @dataclass(eq=False, slots=True)
@@ -161,7 +161,7 @@ class PrometheusMetrics:
         """Reads that may share a query: about the same moment and about as long."""
         _, length = math.frexp(selection.window)
         history = selection.window > USUAL_WINDOW or selection.at < self._now() - RECENT
-        return history, int(selection.at // RECENT), length
+        return history, int(selection.at // RECENT), length, selection.every
 
     async def _together(self, key: Alike) -> None:
         await asyncio.sleep(GATHER)

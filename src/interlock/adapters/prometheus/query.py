@@ -23,7 +23,7 @@ MAX_GROUPS = 4
 
 
 def query(selections: Sequence[Selection], window: float, names: LabelNames = CANONICAL) -> str:
-    """The PromQL of all families and agents of `selections` over `window` seconds.
+    """The PromQL of all families and agents of `selections`, alike in `every`, over `window` seconds.
 
     Namespaces and agents are matched apart, so the answer may hold agents that nobody asked for.
     """
@@ -32,7 +32,8 @@ def query(selections: Sequence[Selection], window: float, names: LabelNames = CA
         _matcher(names.namespace, {selection.namespace for selection in selections}),
         _matcher(names.agent, {selection.agent for selection in selections}),
     )
-    return f"{{{','.join(matchers)}}}[{max(1, math.ceil(round(window * 1000, 3)))}ms]"
+    every = f":{round(selections[0].every * 1000)}ms" if selections[0].every else ""
+    return f"{{{','.join(matchers)}}}[{max(1, math.ceil(round(window * 1000, 3)))}ms{every}]"
 
 
 def shares(selections: Iterable[Selection]) -> list[list[Selection]]:

@@ -1,0 +1,47 @@
+"""Which gates look back on what stable did before the attempt, and what they know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from interlock.analysis.comparing import CompareJudge
+from interlock.analysis.judges import Judge, LimitJudge
+from interlock.analysis.past import Past, looks_back, subject
+from interlock.analysis.plan import Gate
+
+
+class LookingBack:
+    """Keeps what was told of the past, once and for all. Not awaited, outcomes are independent."""
+
+    def __init__(self, gates: Sequence[Gate], *, awaits: bool) -> None:
+        self._gates = [gate for gate in gates if looks_back(gate)]
+        self._awaits = awaits
+        self._known: dict[str, Past] = {}
+
+    @property
+    def lacks(self) -> bool:
+        """Whether a gate still waits."""
+        return self._awaits and any(subject(gate) not in self._known for gate in self._gates)
+
+    def learn(self, pasts: Mapping[str, Past]) -> None:
+        """By subject; what is known already stays as it is."""
+        self._known = {**pasts, **self._known}
+
+    def tell(self, judges: Iterable[Judge]) -> None:
+        """Those that look back weigh by what is known now."""
+        for judge in judges:
+            past = self._known.get(subject(judge.gate), None if self._awaits else Past())
+            if isinstance(judge, CompareJudge) and past is not None:
+                judge.past = past
+            elif isinstance(judge, LimitJudge) and looks_back(judge.gate):
+                judge.look_back(past)
+
+    def warnings(self) -> list[str]:
+        """Why outcomes are taken to be independent, where that was not measured."""
+        reasons = {past.unknown for past in self._known.values() if past.unknown}
+        return [f"outcomes are taken to be independent: {why}" for why in sorted(reasons)]
+
+    def state(self) -> dict[str, Any]:
+        """As JSON; `restored_pasts` reads it."""
+        return {about: [past.effect, past.rate, past.unknown] for about, past in self._known.items()}
