@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import httpx
+
+from dev.cluster.control_plane import free_ports
 from interlock.analysis.series import Series
 from tests.analysis.attempt import BUCKETS, COST, STARTED, TASKS, VERIFIED, VIOLATIONS
 from tests.analysis.world import Pod, window
+from tests.cli.backfill import receiving, send
 
+HOURS = 3
+NAMESPACE = "shop"
 BOUNDS = ("5", "30", "120", "+Inf")
 SCRAPE = 15
 
@@ -71,3 +80,38 @@ class Past:
                 pod.do(BUCKETS, float(length <= float(bound)), le=bound)
             if chance.random() < self.violates(at):
                 pod.do(VIOLATIONS, rule="pii", severity="low")
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a Prometheus that holds three hours of `triage` up to now, and of `erring`, which fails
+    in the half hour that ends half an hour ago."""
+    (port,) = free_ports(1)
+    program, address = receiving(folder, port), f"http://127.0.0.1:{port}"
+    program.start()
+    try:
+        deadline = time.monotonic() + 30
+        while not _is_ready(address):
+            assert time.monotonic() < deadline, program.tail()
+            time.sleep(0.1)
+        now = int(time.time()) // SCRAPE * SCRAPE
+        begin, bad = now - HOURS * 3600, now - 3600
+        erring = Past(
+            begin,
+            now,
+            pods=2,
+            good=lambda at: 0.6 if bad <= at < bad + 1800 else 0.92,
+            agent="erring",
+            seed=2,
+        )
+        send(address, [*Past(begin, now, pods=2).series(), *erring.series()])
+        yield address
+    finally:
+        program.stop()
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/-/ready", trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
