@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from interlock.analysis.metrics import Kind, Proportion
-from interlock.analysis.presets import BUILT_IN, families, metric
+from interlock.analysis.metrics import EventCount, Kind, Proportion
+from interlock.analysis.plan import Events, Gate
+from interlock.analysis.presets import BUILT_IN, families, metric, tool_leaks
 
 BASE = {
     "ai_agent_tasks_started_total",
@@ -33,6 +35,7 @@ BASE = {
         ("tool-error-rate", Kind.PROPORTION, False),
         ("user-negative-feedback-rate", Kind.PROPORTION, False),
         ("task-duration", Kind.TAIL, False),
+        ("suppressed-tool-leaks", Kind.EVENTS, False),
         ("cost-per-task", Kind.MEAN, False),
         ("cost-per-verified-success", Kind.MEAN, False),
         ("human-minutes-per-task", Kind.MEAN, False),
@@ -59,6 +62,36 @@ def test_each_category_of_failures_is_a_metric() -> None:
     }
     known = "missing_context wrong_tool bad_parameter policy_deny hallucinated_fact workflow_mismatch other"
     assert categories == {None, *((category,) for category in known.split())}
+
+
+@pytest.mark.parametrize(
+    ("tool", "result", "leaks"),
+    [
+        ("refund", "ok", True),
+        ("refund", "error", True),
+        ("refund", "new-word", True),
+        ("refund", "suppressed", False),
+        ("refund", "denied", False),
+        ("refund", "invalid_args", False),
+        ("search", "ok", False),
+    ],
+)
+def test_a_call_that_may_have_done_something_is_a_leak(tool: str, result: str, leaks: bool) -> None:
+    found = tool_leaks(("read", "search"))
+    assert isinstance(found, EventCount)
+    labels = {"__name__": "ai_agent_tool_calls_total", "tool": tool, "result": result}
+    assert found.counter.matches(labels) is leaks
+
+
+def test_without_a_list_no_tool_is_allowed() -> None:
+    assert tool_leaks(()) is BUILT_IN["suppressed-tool-leaks"]
+
+
+def test_leaks_are_looked_for_in_shadows_only() -> None:
+    gate = Gate("leaks", tool_leaks(()), Events(0))
+    assert gate.kinds == ("shadow",)
+    with pytest.raises(ValueError, match="during must be Shadow"):
+        replace(gate, during=("canary",))
 
 
 def test_they_are_called_by_their_names() -> None:

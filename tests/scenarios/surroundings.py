@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -60,6 +61,8 @@ class Behaviour:
     """Probability that a task takes over a minute, not 10 s; None: it exports no durations."""
     cost: float | None = None
     """What a task costs on average, USD; None: it exports no costs."""
+    tools: Mapping[str, str] | None = None
+    """What comes of a call of each tool in a shadow, one a task; live all are `ok`. None: none is called."""
     room: int | None = None
     """More of its pods than these find no node; None: all find one."""
 
@@ -317,6 +320,9 @@ class Surroundings:
             self._count(
                 pod, "ai_agent_cost_usd_total", behaviour.cost * self.random.expovariate(1), kind="tool"
             )
+        for tool, result in (behaviour.tools or {}).items():
+            told = result if pod.mode == "shadow" else "ok"
+            self._count(pod, "ai_agent_tool_calls_total", tool=tool, result=told)
         if self.random.random() < behaviour.violation:
             self._count(pod, "ai_agent_policy_violations_total", rule="scope", severity="low")
         if behaviour.critical_at is not None and counted[workload] == behaviour.critical_at:

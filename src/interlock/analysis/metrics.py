@@ -197,13 +197,15 @@ class Histogram:
 class EventCount:
     """A counter whose single events matter. `noun` names one of them for people.
 
-    Where `ran` has samples, "none happened" can be told from "nothing ran".
+    Where `ran` has samples, "none happened" can be told from "nothing ran". `shadow_only`: where
+    requests are real they are none.
     """
 
     name: str
     counter: Counter
     noun: str = field(compare=False, repr=False)
     ran: Counter
+    shadow_only: bool = False
 
     @property
     def kind(self) -> Kind:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, assert_never
 
-from interlock.analysis.metrics import Kind, Metric
+from interlock.analysis.metrics import EventCount, Kind, Metric
 from interlock.analysis.presets import ALERTS
 
 StepKind = Literal["shadow", "canary", "full"]
@@ -160,6 +160,10 @@ def usual_during(test: Test) -> tuple[StepKind, ...]:
     return ("canary", "full") if isinstance(test, Comparison) else ("shadow", "canary", "full")
 
 
+def _is_of_shadows(metric: Metric | None) -> bool:
+    return isinstance(metric, EventCount) and metric.shadow_only
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """One test of one metric; an alert has none. ValueError where they do not go together.
@@ -203,6 +207,8 @@ class Gate:
                 fits = found.kind is Kind.VALUE
             case _:
                 assert_never(self.test)
+        if _is_of_shadows(found):
+            _require(self.kinds == ("shadow",), f"gate {self.name}: during must be Shadow for {found.name}")
         test = type(self.test).__name__.lower()
         _require(fits, f"gate {self.name}: {test} must not be used with the metric {found.name}")
 
@@ -230,7 +236,9 @@ class Gate:
     @property
     def kinds(self) -> tuple[StepKind, ...]:
         """The kinds of step in which it judges."""
-        return usual_during(self.test) if self.during is None else self.during
+        if self.during is not None:
+            return self.during
+        return ("shadow",) if _is_of_shadows(self.metric) else usual_during(self.test)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from interlock.analysis.metrics import Average, Counter, EventCount, Histogram, Metric, Proportion
+from interlock.analysis.metrics import Average, Counter, EventCount, Histogram, Matcher, Metric, Proportion
 from interlock.analysis.series import PROCESS_START
 
 TASKS_STARTED = "ai_agent_tasks_started_total"
@@ -22,6 +23,10 @@ HUMAN_SECONDS = "ai_agent_human_seconds_total"
 ALERTS = "ALERTS"
 """Where Prometheus itself keeps its alerts: a series each, with a sample at each evaluation."""
 DURATION_BUCKETS = "ai_agent_task_duration_seconds_bucket"
+
+TOOL_LEAKS = "suppressed-tool-leaks"
+NOT_RUN = ("suppressed", "denied", "invalid_args")
+"""Results of tool calls that have done nothing. Any other, also one that we do not know, may have."""
 
 # Who verifies a task, most trusted first. A task may be verified by several: they are never added up.
 VERIFIERS = ("postcondition", "human", "judge")
@@ -100,6 +105,13 @@ _ALL: tuple[Metric, ...] = (
         noun="critical policy violation",
         ran=Counter(TASKS),
     ),
+    EventCount(
+        name=TOOL_LEAKS,
+        counter=Counter(TOOL_CALLS, (Matcher("result", NOT_RUN, negated=True),)),
+        noun="unsuppressed tool call",
+        ran=Counter(TASKS),
+        shadow_only=True,
+    ),
     Average("cost-per-task", Counter(COST), Counter(TASKS), "costs {}more a task", "USD"),
     Average(
         "cost-per-verified-success",
@@ -128,6 +140,15 @@ def metric(name: str) -> Metric:
         return BUILT_IN[name]
     except KeyError:
         raise ValueError(f"metric {name!r} must be one of {', '.join(sorted(BUILT_IN))}") from None
+
+
+def tool_leaks(allowed: tuple[str, ...]) -> Metric:
+    """The built-in of that name, of an agent whose tools of these names may really be called in a shadow."""
+    found = BUILT_IN[TOOL_LEAKS]
+    if not isinstance(found, EventCount) or not allowed:
+        return found
+    where = (*found.counter.where, Matcher("tool", allowed, negated=True))
+    return replace(found, counter=replace(found.counter, where=where))
 
 
 def families(gates: Iterable[frozenset[str]], *, derive_warmup: bool = True) -> frozenset[str]:

@@ -73,6 +73,6 @@ def _definition(document: Document) -> Definition | str:
     try:
         return definition_of(MetricTemplate.model_validate(document.manifest))
     except ValidationError as error:
-        return f"MetricTemplate {document.name}: " + "; ".join(problems(error))
+        return f"MetricTemplate {document.name} cannot be used: " + "; ".join(problems(error))
     except SpecError as error:
-        return str(error)
+        return f"MetricTemplate {document.name} cannot be used: {error}"

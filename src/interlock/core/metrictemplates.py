@@ -70,7 +70,7 @@ def metric_named(name: str, known: Known) -> Metric:
     """The metric of that name; ValueError, in a sentence, where there is none that can be used."""
     found = known.get(name) or BUILT_IN.get(name)
     if isinstance(found, str):
-        raise ValueError(f"metric: MetricTemplate {name} cannot be used: {found}")
+        raise ValueError(f"metric: {found}")
     if found is None:
         names = ", ".join(sorted(BUILT_IN))
         raise ValueError(f"metric {name!r} must be one of {names}, or the name of a MetricTemplate")

@@ -100,11 +100,10 @@ def plan_problem(rollout: Rollout, known: Known = NO_TEMPLATES) -> str:
 
 def _during_problem(gate: Gate, steps: tuple[Step, ...]) -> str:
     """Why the gate cannot judge in the kinds of step that it names; empty when it can."""
-    if gate.during is None:
-        return ""
-    if not any(step.kind in gate.during for step in steps):
-        return "during must name a kind of step that spec.strategy.steps has: else the gate judges nothing"
-    if isinstance(gate.test, Comparison) and "shadow" in gate.during:
+    if not any(step.kind in gate.kinds for step in steps):
+        kinds = " or ".join(kind.capitalize() for kind in gate.kinds)
+        return f"during must name a kind of step that spec.strategy.steps has: there is no {kinds} to judge"
+    if isinstance(gate.test, Comparison) and "shadow" in gate.kinds:
         unfit = next((step for step in steps if step.shadow and not _compares(step)), None)
         if unfit:
             return (

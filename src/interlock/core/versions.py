@@ -120,6 +120,20 @@ def render_json(document: Mapping[str, Any]) -> str:
     return rfc8785.dumps(dict(document)).decode()
 
 
+def run_in_shadow(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the tools in an Assessment's document that a shadow may really call, in order.
+
+    Those with `shadow: Allow`; where nothing is said, those that change nothing. MCP's default is that a tool
+    changes something.
+    """
+    return tuple(sorted(str(tool.get("name")) for tool in document.get("tools", ()) if _runs_in_shadow(tool)))
+
+
+def _runs_in_shadow(tool: Mapping[str, Any]) -> bool:
+    said = tool.get("shadow")
+    return said == "Allow" or (said is None and (tool.get("annotations") or {}).get("readOnly") is True)
+
+
 def version_status(
     version: AgentVersion,
     outcome: Assessment | SpecError | DependencyError,

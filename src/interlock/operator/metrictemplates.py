@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from interlock.analysis.presets import BUILT_IN
+from interlock.analysis.presets import BUILT_IN, TOOL_LEAKS, tool_leaks
 from interlock.core.metrictemplates import Definition, Known, definition_of
 from interlock.core.versions import expected_metrics
 from interlock.errors import SpecError
 from interlock.model.base import first_problem
 from interlock.model.metrictemplate import MetricTemplate
+from interlock.model.release import VersionIdentity
 from interlock.model.rollout import Rollout
 from interlock.operator.cache import Cache
 from interlock.ports import Manifest, Objects
@@ -26,12 +27,31 @@ class MetricTemplates:
         self._objects = objects
         self._cache = cache
         self._read: dict[str, tuple[object, Definition | SpecError]] = {}
+        self._allowed: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}  # uid, and tools of a version
 
     def known(self, rollout: Rollout) -> Known:
         """What there is to know of the metrics that the Rollout's gates name, and its candidate's author."""
         names = (*_named(rollout), *self.expected(rollout))
         found = ((name, self._cache.get(KIND, "", name)) for name in names)
-        return {name: _said(self.read(manifest)) for name, manifest in found if manifest is not None}
+        said = {name: _said(name, self.read(manifest)) for name, manifest in found if manifest is not None}
+        tried = rollout.status.candidate
+        if tried is not None and TOOL_LEAKS in names and TOOL_LEAKS not in said:
+            said[TOOL_LEAKS] = self._tool_leaks(rollout.metadata.namespace, tried)
+        return said
+
+    def learn_tools(self, namespace: str, version: str, uid: str, allowed: tuple[str, ...]) -> None:
+        """Which of its tools an AgentVersion lets a shadow really call."""
+        self._allowed[namespace, version] = (uid, allowed)
+
+    def forget_tools(self, namespace: str, version: str) -> None:
+        """The AgentVersion is gone."""
+        self._allowed.pop((namespace, version), None)
+
+    def _tool_leaks(self, namespace: str, tried: VersionIdentity) -> Definition | str:
+        uid, allowed = self._allowed.get((namespace, tried.version), ("", ()))
+        if uid != tried.uid:
+            return f"AgentVersion {tried.version} must be readable: its tools say which calls are leaks"
+        return Definition(tool_leaks(allowed), "")  # the candidate's content is pinned: so are its tools
 
     def expected(self, rollout: Rollout) -> tuple[str, ...]:
         """Metrics of which the author of the running candidate expects something."""
@@ -75,5 +95,5 @@ def _definition(manifest: Manifest) -> Definition | SpecError:
         return error
 
 
-def _said(found: Definition | SpecError) -> Definition | str:
-    return str(found) if isinstance(found, SpecError) else found
+def _said(name: str, found: Definition | SpecError) -> Definition | str:
+    return f"MetricTemplate {name} cannot be used: {found}" if isinstance(found, SpecError) else found

@@ -192,11 +192,13 @@ class Observer:
         }
         result = versions.assess(version, referenced)
         self._assessed[place] = _Assessed(meta["uid"], meta.get("generation", 0), result)
+        self.templates.learn_tools(*place, meta["uid"], versions.run_in_shadow(result.document))
         return result
 
     def forget_version(self, namespace: str, name: str) -> None:
         """The AgentVersion is gone."""
         self._assessed.pop((namespace, name), None)
+        self.templates.forget_tools(namespace, name)
 
     def _template(self, rollout: Rollout) -> Template | Unusable:
         name = rollout.spec.workload.template_ref.name
