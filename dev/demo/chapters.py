@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from dev.demo.agent.judge import Verdict
 from interlock.model.release import Entry, Outcome, Release, Stage
+from interlock.model.result import Result
 from interlock.model.rolloutstatus import GateStatus
 
 
@@ -186,6 +187,8 @@ class Told:
     sent: int
     errors: Mapping[str, int]
     """Requests without an answer, by kind."""
+    results: Mapping[str, Result] = field(default_factory=dict)
+    """What the Releases say came of each version."""
 
     @property
     def as_told(self) -> bool:
@@ -207,7 +210,10 @@ class Told:
             "as_told": self.as_told,
             "rate": self.rate,
             "seconds": round(self.seconds, 1),
-            "versions": [_chapter_json(each) for each in self.chapters],
+            "versions": [
+                _chapter_json(each) | _result_json(self.results.get(each.part.version))
+                for each in self.chapters
+            ],
             "not_played": [part.version for part in SCRIPT[len(self.chapters) :]],
             "clients": {
                 "sent": self.sent,
@@ -236,6 +242,10 @@ def _chapter_json(each: Chapter) -> dict[str, Any]:
     }
 
 
+def _result_json(result: Result | None) -> dict[str, Any]:
+    return {} if result is None else {"result": result.to_wire()}
+
+
 def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
@@ -243,6 +253,12 @@ def _rounded(value: float | None, digits: int) -> float | None:
 def tallies(verdicts: Mapping[str, Counter[Verdict]]) -> dict[str, Tally]:
     """The load generator's counters by version."""
     return {version: Tally.of(counted) for version, counted in sorted(verdicts.items())}
+
+
+def results_of(releases: Sequence[Release]) -> dict[str, Result]:
+    """What came of each version's newest attempt that had traffic beside a stable one."""
+    told = sorted(releases, key=lambda release: release.header.attempt)
+    return {release.header.candidate.version: release.result for release in told if release.result}
 
 
 def entries_of(releases: Sequence[Release], attempt: int) -> tuple[Entry, ...]:

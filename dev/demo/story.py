@@ -24,12 +24,14 @@ from dev.demo.traffic import draw
 from dev.demo.versions import manifest
 from dev.demo.views import Moment, ready_message
 from interlock.model.release import Entry, Stage
+from interlock.model.result import Result
 from interlock.model.rollout import Rollout
 
 _LOOK_EVERY = 0.5
 _FIRST_VERSION_SECONDS = 180.0
 _GATEWAY_SECONDS = 60.0
 _RECORD_SECONDS = 10.0
+_CLEARED_SECONDS = 30.0
 _STRAGGLERS = 1.0
 """Seconds for the last answers to come in before a version's are counted up."""
 
@@ -70,6 +72,7 @@ async def play(place: Setting, terms: Terms, display: Display) -> Told:
         asking = asyncio.create_task(load.run())
         scene.asking = asking
         played = await _chapters(scene, terms)
+        results = await scene.results()
         load.stop()
         await asking
     finally:
@@ -87,6 +90,7 @@ async def play(place: Setting, terms: Terms, display: Display) -> Told:
         answers=chapters.tallies(load.counts.verdicts),
         sent=load.counts.sent,
         errors=dict(load.counts.errors),
+        results=results,
     )
 
 
@@ -245,6 +249,18 @@ class _Scene:
             if (entries and entries[-1].stage is Stage.DONE) or time.monotonic() > deadline:
                 return entries
             await asyncio.sleep(_LOOK_EVERY)
+
+    async def results(self) -> dict[str, Result]:
+        """What came of every version; the last conversations may still have to end, so wait for that."""
+        deadline = time.monotonic() + _CLEARED_SECONDS
+        found: dict[str, Result] = {}
+        while time.monotonic() < deadline:
+            with suppress(*Unreachable):
+                found = chapters.results_of(await asyncio.to_thread(self.reader.releases))
+                if all(result.cleared_time for result in found.values()):
+                    break
+            await asyncio.sleep(_LOOK_EVERY)
+        return found
 
     def _show(self) -> None:
         if self._rollout is None:

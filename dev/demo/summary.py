@@ -11,6 +11,7 @@ from pathlib import Path
 from dev.demo.chapters import FIRST, SCRIPT, Chapter, Fate, Tally, Told
 from dev.demo.setting import ROLLOUT, ROOT, Setting
 from dev.demo.views import clock, percent
+from interlock.model.result import Result
 
 _WIDTH = 79
 _COLUMNS = {
@@ -39,11 +40,38 @@ def summary(told: Told, hypotheses: Mapping[str, str]) -> Iterator[str]:
         yield outcome_line(chapter)
         yield from _labelled("meant to", hypotheses.get(chapter.part.version, ""))
         yield from _labelled("because", f"{chapter.reason}: {chapter.evidence}")
+        if (result := told.results.get(chapter.part.version)) is not None:
+            yield from what_came(result)
     yield ""
     yield from table(told.chapters)
     yield ""
     for sentence in (_LEGEND, *costs(told)):
         yield from textwrap.wrap(sentence, _WIDTH)
+
+
+def what_came(result: Result) -> Iterator[str]:
+    """Its KPIs beside stable's, what was expected of them, and how long it was about."""
+    for lift in result.lifts:
+        yield from _labelled("lift", f"{lift.metric} {lift.message}")
+    for judgement in result.expected:
+        yield from _labelled("promise", judgement.message)
+    if said := ", ".join(times(result)):
+        yield from _labelled("times", f"after its first traffic: {said}")
+
+
+def times(result: Result) -> Iterator[str]:
+    """Of a version that was taken back; with its last conversation it is cleared."""
+    begun = result.traffic_started_time
+    if begun is None or result.detected_time is None:
+        return
+    told = {
+        "found out": result.detected_time,
+        "stopped": result.stopped_time,
+        "cleared": result.cleared_time,
+    }
+    for what, when in told.items():
+        if when is not None:
+            yield f"{what} {(when - begun).total_seconds():.1f} s"
 
 
 def _labelled(label: str, text: str) -> list[str]:

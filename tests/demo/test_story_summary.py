@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -16,6 +16,7 @@ from dev.demo.chapters import SCRIPT, Chapter, Fate, Moments, Tally, Told, chapt
 from dev.demo.operator_process import OperatorProcess
 from dev.demo.setting import Setting
 from dev.demo.story import hypothesis
+from interlock.model.result import Result
 from tests.demo import recording
 
 GOLDEN = Path(__file__).parent / "recorded" / "summary.txt"
@@ -52,6 +53,35 @@ def test_the_summary_of_a_real_run() -> None:
     lines = summary.summary(recorded_run(), {part.version: hypothesis(part.version) for part in SCRIPT})
 
     assert "\n".join(lines) + "\n" == GOLDEN.read_text()
+
+
+def test_what_came_of_a_version_is_told_with_it() -> None:
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    result = Result.model_validate(
+        {
+            "lifts": [{"metric": "verified-success-rate", "message": "-9 points (-16 to -2)"}],
+            "expected": [
+                {
+                    "metric": "task-duration",
+                    "direction": "Decrease",
+                    "verdict": "Inconclusive",
+                    "message": "expected task-duration to decrease: not measured",
+                }
+            ],
+            "trafficStartedTime": begun,
+            "detectedTime": begun + timedelta(seconds=30),
+            "stoppedTime": begun + timedelta(seconds=30.4),
+            "clearedTime": begun + timedelta(seconds=41),
+        }
+    )
+    told = replace(recorded_run(), results={"triage-v2": result})
+    lines = list(summary.summary(told, {}))
+    assert "  lift      verified-success-rate -9 points (-16 to -2)" in lines
+    assert "  promise   expected task-duration to decrease: not measured" in lines
+    said = " ".join(" ".join(lines).split())
+    assert "times after its first traffic: found out 30.0 s, stopped 30.4 s, cleared 41.0 s" in said
+    (shown,) = [v["result"] for v in told.as_json()["versions"] if "result" in v]
+    assert shown["clearedTime"] == "2026-01-01T00:00:41Z"
 
 
 def test_the_summary_fits_eighty_columns() -> None:
