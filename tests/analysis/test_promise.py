@@ -65,7 +65,7 @@ def test_the_sentence() -> None:
 def test_what_is_not_known_is_inconclusive_and_says_why() -> None:
     found = judged(Promise(KPI, "Increase"), NoLift(KPI, "too few outcomes that can be compared"))
     assert found.finding is Finding.INCONCLUSIVE
-    assert found.message == f"expected {KPI} to increase: too few outcomes that can be compared"
+    assert found.message == f"expected {KPI} to increase: Inconclusive, too few outcomes that can be compared"
 
 
 relative = st.floats(-1, 3)

@@ -57,9 +57,10 @@ def judged(promise: Promise, lift: LiftReading) -> Judgement:
     whose direction nothing happened is confirmed, with a chance of at most the interval's, at every look.
     """
     if isinstance(lift, NoLift):
-        return Judgement(promise, Finding.INCONCLUSIVE, f"expected {promise.claim}: {lift.reason}")
-    found = _finding(promise, lift)
-    return Judgement(promise, found, f"expected {promise.claim}: {found}, {_shown(lift)}")
+        found, seen = Finding.INCONCLUSIVE, lift.reason
+    else:
+        found, seen = _finding(promise, lift), _shown(lift)
+    return Judgement(promise, found, f"expected {promise.claim}: {found}, {seen}")
 
 
 def _finding(promise: Promise, lift: Lift) -> Finding:
