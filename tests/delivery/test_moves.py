@@ -22,7 +22,7 @@ from tests.delivery.lives import (
     stable,
     version,
 )
-from tests.delivery.objects import CANARY, CONTROLLED, FULL, HALF, Manifest, at, attempt
+from tests.delivery.objects import CANARY, CONTROLLED, FULL, HALF, NOW, Manifest, at, attempt
 
 ONLY_FULL: Manifest = {"strategy": {"steps": [FULL]}}
 PROMOTED: Manifest = {"stage": "Done", "outcome": "Promoted"}
@@ -214,6 +214,11 @@ ILLEGAL: list[tuple[str, Manifest, str]] = [
     ("half", _to("soaking", stage="Running"), STEP),
     ("soaking", moved("soaking", stepIndex=4), SOAK),
     ("preparing", moved("preparing", stepIndex=1), "must have `stepIndex` 0 while `stage` is Preparing"),
+    (
+        "preparing",
+        moved("preparing", splitMismatch={"since": NOW, "message": "15.0 % instead of 10 %"}),
+        "must have `splitMismatch` only while `stage` is Running or Soaking",
+    ),
     # -- stages
     ("soaking", _to("half", seq=6), FOLLOWS),
     ("canary", _to("promoted", seq=4), FOLLOWS),

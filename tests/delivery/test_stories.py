@@ -103,6 +103,17 @@ async def gates_edited(world: World) -> None:
     await world.until(healthy("v2"))
 
 
+async def split_wrongly(world: World) -> None:
+    """The gateway sends the candidate more than its share for a while."""
+    world.rate = 20
+    world.gateway_weighs = {"v2": 3}
+    canary = {**CANARY, "minDurationSeconds": 1200}
+    await world.edit(lambda spec: spec["strategy"].update(steps=[canary, FULL]))
+    await _serve(world, "v2", "Stalled")
+    world.gateway_weighs = {}
+    await world.until(healthy("v2"))
+
+
 async def template_changed(world: World) -> None:
     """The same version in other pods."""
     await world.apply(template("example.com/agent:2"))
@@ -167,6 +178,7 @@ STORIES = (
     (gone_back, Cause.FAST_PATH_STARTED),
     (strategy_edited, Cause.STRATEGY_CHANGED),
     (gates_edited, Cause.GATES_CHANGED),
+    (split_wrongly, Cause.SAMPLE_RATIO_RESTORED),
     (template_changed, Cause.TEMPLATE_CHANGED),
     (content_changed, Cause.CONTENT_CHANGED),
     (paused, Cause.SOAK_PASSED),
