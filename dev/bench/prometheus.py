@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 import tempfile
@@ -37,6 +38,7 @@ from interlock.core.observation import Timing
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
 from interlock.operator.active import Active
+from interlock.operator.app import COLLECT_AFTER
 from interlock.operator.evidence import Evidence, keep_reading
 from tests.cluster.processes import Program
 from tests.cluster.prometheus import serving
@@ -108,6 +110,24 @@ class Clock:
         with mock.patch.object(owner, name, timed):
             yield
 
+    @contextmanager
+    def on_garbage(self) -> Iterator[None]:
+        """While it lasts, the garbage collector's time counts too; it is part of the others as well."""
+        began = 0.0
+
+        def told(phase: str, _: dict[str, int]) -> None:
+            nonlocal began
+            if phase == "start":
+                began = time.process_time()
+            else:
+                self.spent["of it garbage"] += time.process_time() - began
+
+        gc.callbacks.append(told)
+        try:
+            yield
+        finally:
+            gc.callbacks.remove(told)
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -153,6 +173,7 @@ async def measure(count: int, ticks: int, address: str, server: Program, rest: f
         clock.on(AttemptEvidence, "advance", "evidence"),
         clock.on(AttemptEvidence, "report", "report"),
         clock.on(Rollout, "read", "rollouts"),
+        clock.on_garbage(),
     ):
         task = asyncio.create_task(keep_reading(evidence, Active(manifests).rollouts, look, TICK))
         try:
@@ -261,6 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         f"{os.cpu_count()} cores; {pods} pods a rollout, {SERIES} series a pod, a scrape each {SCRAPE:.0f} s"
     )
+    gc.set_threshold(*COLLECT_AFTER)
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(compare(chosen.active, chosen.ticks, Path(folder)))
     return 0
