@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-import rfc8785
 
 from interlock.analysis.metrics import (
     Average,
@@ -22,6 +19,7 @@ from interlock.analysis.metrics import (
 )
 from interlock.analysis.presets import BUILT_IN, TASKS
 from interlock.core import promql
+from interlock.core.fingerprint import fingerprint
 from interlock.core.readiness import readiness
 from interlock.errors import SpecError
 from interlock.model.metrictemplate import (
@@ -175,4 +173,4 @@ def _rules(spec: MetricTemplateSpec) -> str:
     measured = spec.model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude_defaults=True, exclude=_WORDS
     )
-    return hashlib.sha256(rfc8785.dumps(measured)).hexdigest()[:16]
+    return fingerprint(measured)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-
-import rfc8785
 
 from interlock.analysis.metrics import Metric, Query
 from interlock.analysis.plan import (
@@ -31,6 +28,7 @@ from interlock.analysis.plan import (
     Value,
 )
 from interlock.core import promql
+from interlock.core.fingerprint import fingerprint
 from interlock.core.metrictemplates import Known, metric_named, rules_of
 from interlock.core.observation import Timing
 from interlock.model.gate import Gate as GateSpec
@@ -146,7 +144,7 @@ def gate_hash(rollout: Rollout, gate: GateSpec, known: Known = NO_TEMPLATES) -> 
         "falseRevertPercent": analysis.false_revert_percent,
         "warmupSeconds": analysis.warmup_seconds,
     }
-    return hashlib.sha256(rfc8785.dumps(rules)).hexdigest()[:16]
+    return fingerprint(rules)
 
 
 def gate_starts(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import rfc8785
-
 from interlock.analysis.gates import EvidenceReport, Verdict
 from interlock.core import clock, silence, sizes, traffic, workloads
+from interlock.core.fingerprint import fingerprint
 from interlock.core.observation import NOTHING, Observation, Template
 from interlock.core.route import is_applied
 from interlock.errors import SpecError
@@ -32,7 +30,7 @@ def steps_hash(spec: RolloutSpec) -> str:
         step.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
         for step in spec.strategy.steps
     ]
-    return hashlib.sha256(rfc8785.dumps(steps)).hexdigest()[:16]
+    return fingerprint(steps)
 
 
 # ------------------------------------------------------------------ where the attempt is
