@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from hypothesis import settings
@@ -83,34 +84,40 @@ async def test_an_urgent_key_that_is_not_due_does_not_hold_up_the_others(queue: 
 
 async def test_while_candidates_are_taken_back_the_others_wait(queue: Queue[str], clock: Clock) -> None:
     queue.add("record")
-    queue.urgent_alone(0.1)
-    queue.add("revert", urgent=True)
-    assert await first(queue) == "revert"
+    with queue.urgent_alone(0.1):
+        queue.add("revert", urgent=True)
+        clock.now = 1
+        assert await first(queue) == "revert"
+        assert await first(queue) is None
     assert await first(queue) is None
-    clock.now = 0.1
+    clock.now = 1.1
     assert await first(queue) == "record"
 
 
 async def test_a_waiting_worker_is_given_the_others_when_their_time_has_come() -> None:
     queue: Queue[str] = Queue(asyncio.get_running_loop().time)
-    queue.urgent_alone(0.02)
-    queue.add("record")
-    assert await asyncio.wait_for(queue.take(), 5) == "record"
+    with queue.urgent_alone(0.02):
+        worker = asyncio.ensure_future(queue.take())
+        queue.add("record")
+        await asyncio.sleep(0)
+    assert await asyncio.wait_for(worker, 5) == "record"
 
 
+@pytest.mark.parametrize("always", [False, True], ids=["one after the other", "some at all times"])
 async def test_reverts_without_end_do_not_hold_up_the_others_for_ever(
-    queue: Queue[str], clock: Clock
+    queue: Queue[str], clock: Clock, always: bool
 ) -> None:
-    queue.urgent_alone(0.1)
-    queue.add("record")
-    while await first(queue) is None:
-        queue.urgent_alone(0.1)
-        clock.now += 0.05
-        assert clock.now < 2 * LONGEST_ALONE
-    assert clock.now == pytest.approx(LONGEST_ALONE, abs=0.2)
-    queue.urgent_alone(0.1)
-    queue.add("next")
-    assert await first(queue) == "next", "now it is their turn for a while"
+    with queue.urgent_alone(0.1) if always else contextlib.nullcontext():
+        with queue.urgent_alone(0.1):
+            queue.add("record")
+        while await first(queue) is None:
+            clock.now += 0.05
+            with queue.urgent_alone(0.1):
+                pass
+            assert clock.now < 2 * LONGEST_ALONE
+        assert clock.now == pytest.approx(LONGEST_ALONE, abs=0.2)
+        queue.add("next")
+        assert await first(queue) == "next", "now it is their turn for a while"
 
 
 async def test_what_was_urgent_is_tried_again_as_urgent(queue: Queue[str], clock: Clock) -> None:

@@ -7,10 +7,11 @@ candidates are taken back, only urgent keys are handed out: what follows from ea
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -31,6 +32,7 @@ class Queue(Generic[K]):
         self._order = itertools.count()
         self._running: dict[K, bool] = {}  # with whether it was urgent
         self._failures: dict[K, int] = {}
+        self._alone = 0
         self._alone_since = -math.inf
         self._others_from = -math.inf
         self._changed = asyncio.Event()
@@ -61,12 +63,24 @@ class Queue(Generic[K]):
         """The next failure backs off from the beginning."""
         self._failures.pop(key, None)
 
-    def urgent_alone(self, seconds: float) -> None:
-        """From now on, and for so long, only urgent keys are handed out."""
-        now = self._clock()
-        if now - self._alone_since >= 2 * LONGEST_ALONE:
-            self._alone_since = now
-        self._others_from = min(now + seconds, self._alone_since + LONGEST_ALONE)
+    @contextlib.contextmanager
+    def urgent_alone(self, seconds: float) -> Iterator[None]:
+        """Meanwhile, and for so long afterwards, only urgent keys are handed out."""
+        if self._clock() - self._alone_since >= 2 * LONGEST_ALONE:
+            self._alone_since = self._clock()
+        self._alone += 1
+        try:
+            yield
+        finally:
+            self._alone -= 1
+            self._others_from = self._clock() + seconds
+            self._changed.set()
+
+    @property
+    def _turn_of_others(self) -> float:
+        """When keys that are not urgent may be handed out."""
+        latest = self._alone_since + LONGEST_ALONE
+        return latest if self._alone else min(self._others_from, latest)
 
     async def take(self) -> K:
         """Wait for the next due key; it is `running` until `done`."""
@@ -99,7 +113,7 @@ class Queue(Generic[K]):
             if key in self._running:
                 continue
             if priority == 1:
-                due = max(due, self._others_from)
+                due = max(due, self._turn_of_others)
             if due <= now:
                 found = key
                 held.pop()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
@@ -45,8 +46,8 @@ RETRY_DEPENDENCY = timedelta(seconds=10)
 
 
 class Reconciler:
-    """`objects` for writes, `cache` for reads, `now` for the time (aware, UTC). `turns_back` is told when a
-    candidate is taken back that cannot wait, and when its route is written: many may be at once."""
+    """`objects` for writes, `cache` for reads, `now` for the time (aware, UTC). `turns_back` is
+    entered while a candidate is taken back that cannot wait: many may be at once."""
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class Reconciler:
         telemetry: Telemetry,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
-        turns_back: Callable[[], None] = lambda: None,
+        turns_back: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._objects = objects
         self._cache = cache
@@ -95,23 +96,25 @@ class Reconciler:
         seen = await self._observer.observe(rollout, now)
         started = time.perf_counter()
         decision = decide(seen, now)
-        if decision.cannot_wait:
-            self._turns_back()
+        with self._turns_back() if decision.cannot_wait else nullcontext():
+            await self._carry_out(manifest, seen, decision, started)
+        recorded = any(isinstance(effect, RecordEntries | RecordCleared) for effect in decision.effects)
+        if decision.move is not None or recorded:
+            return timedelta(0)  # walk on as soon as it is recorded: our own writes wake nobody
+        return decision.wake
+
+    async def _carry_out(
+        self, manifest: Manifest, seen: Observation, decision: Decision, started: float
+    ) -> None:
         await self._record(manifest, seen, decision, started)
         # what is stored has happened, whether or not an effect fails now and is done again later
         self._telemetry.show(seen, decision)
-        self._say(rollout, decision)
+        self._say(seen.rollout, decision)
         effects = decision.effects
         if decision.cannot_wait:
             # many may turn back at once: the route of each comes before the record of any
             effects = tuple(effect for effect in effects if isinstance(effect, WriteRoute))
         await self._perform(seen, effects, started)
-        if decision.cannot_wait:
-            self._turns_back()
-        recorded = any(isinstance(effect, RecordEntries | RecordCleared) for effect in decision.effects)
-        if decision.move is not None or recorded:
-            return timedelta(0)  # walk on as soon as it is recorded: our own writes wake nobody
-        return decision.wake
 
     async def _record(
         self, manifest: Manifest, seen: Observation, decision: Decision, started: float
