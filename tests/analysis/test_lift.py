@@ -13,6 +13,7 @@ from interlock.analysis.evidence import Tally
 from interlock.analysis.gates import Compare, Gate, Limit, Mean, Plan, PlannedStep, Tail
 from interlock.analysis.lift import Lift, LiftReading, Lifts, NoLift, families_of, measured
 from interlock.analysis.outcomes import Outcome
+from interlock.analysis.past import Past, subject
 from interlock.analysis.plan import Mode, StepTime, Track
 from interlock.analysis.presets import metric
 from interlock.analysis.timeline import Timeline, timeline
@@ -108,6 +109,18 @@ class TestShares:
         assert _pooled(attempt.candidate) < _pooled(attempt.stable) - 0.1
         assert abs(found.estimate) < 3
         assert found.interval.holds(0)
+
+
+class TestCorrelation:
+    def test_a_design_effect_that_was_measured_widens_the_interval(self) -> None:
+        attempt = Attempt(plan(SUCCESS)).run(300)
+        alone = known(lift(attempt, "task-success-rate"))
+        attempt.evidence.learn({subject(SUCCESS): Past(4.0)})
+        wide = known(lift(attempt, "task-success-rate"))
+        width = wide.interval.high - wide.interval.low
+        assert 1.7 < width / (alone.interval.high - alone.interval.low) < 2.6
+        assert (wide.estimate, wide.candidate_outcomes) == (alone.estimate, alone.candidate_outcomes)
+        assert wide.relative.low < alone.relative.low < alone.relative.high < wide.relative.high
 
 
 class TestMeans:

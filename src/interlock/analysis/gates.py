@@ -199,7 +199,7 @@ class AttemptEvidence:
             warnings=self._warnings(),
             p_value=min(1.0, math.exp(-self._merge.peak)),
             no_data=self._hearing.reading(running, last_sample, self._now),
-            lifts=self._lifts.read(self._doubles.pods),
+            lifts=self._lifts.read(self._doubles.pods, self._before.effects),
             # of counts that are doubled on one side only, no share can be told
             split=None if self._doubles.pods({TASKS_STARTED}) else self._split.reading(running),
             cost_usd=self._spending.usd,

@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from interlock.analysis.evidence import MIN_OUTCOMES, Tally
@@ -18,6 +19,7 @@ from interlock.analysis.intervals import Interval, RateDifference
 from interlock.analysis.means import MIN_BLOCKS, MeanProcess
 from interlock.analysis.metrics import Average, Binary, Counter, Histogram, Metric, Proportion
 from interlock.analysis.outcomes import Amounts, Exports, Outcome, Part, is_verified_by
+from interlock.analysis.past import subject
 from interlock.analysis.plan import Compare, Gate, Limit, Mean, Mode, Plan, Tail, Track
 from interlock.analysis.presets import families
 from interlock.analysis.timeline import Timeline
@@ -25,15 +27,20 @@ from interlock.analysis.timeline import Timeline
 ALPHA = 0.05
 """Chance of an interval of ever being wrong: each holds by itself, at every look of the attempt."""
 
+NOTHING_KNOWN: Mapping[str, float] = MappingProxyType({})
 Unit = Literal["points", "percent"]
 
 
 @dataclass(frozen=True, slots=True)
 class Kpi:
-    """A metric whose lift is measured, whether or not a gate judges it. `name`: how the lift is called."""
+    """A metric whose lift is measured, whether or not a gate judges it. `name`: how the lift is called.
+
+    `subject` names what is known of stable's past with it, as for gates.
+    """
 
     name: str
     metric: Binary | Average
+    subject: str = field(default="", repr=False)
 
     @property
     def families(self) -> frozenset[str]:
@@ -100,9 +107,9 @@ def families_of(plan: Plan, *, derive_warmup: bool) -> frozenset[str]:
 def _of_gate(gate: Gate) -> Kpi | None:
     match gate.test, gate.metric:
         case (Compare() | Limit(), Proportion() as metric) | (Mean(), Average() as metric):
-            return Kpi(metric.name, metric)
+            return Kpi(metric.name, metric, subject(gate))
         case Tail(above=above), Histogram() as metric:
-            return Kpi(f"{metric.name}-above-{above:g}", metric.beyond(above))
+            return Kpi(f"{metric.name}-above-{above:g}", metric.beyond(above), subject(gate))
         case _:
             return None
 
@@ -337,10 +344,14 @@ class Lifts:
         self._step = step
 
     def read(
-        self, spoilt: Callable[[frozenset[str]], Sequence[str]], effect: float = 1.0
+        self, spoilt: Callable[[frozenset[str]], Sequence[str]], effects: Mapping[str, float] = NOTHING_KNOWN
     ) -> tuple[LiftReading, ...]:
-        """All of them. `spoilt`: pods whose counts of these metric names are doubled."""
-        return tuple(_reading(meter, spoilt(meter.kpi.families), effect) for meter in self.meters)
+        """All of them. `spoilt`: pods whose counts of these metric names are doubled. `effects`: design
+        effects ≥ 1 by subject; where none is known outcomes are taken to be independent."""
+        return tuple(
+            _reading(meter, spoilt(meter.kpi.families), effects.get(meter.kpi.subject, 1.0))
+            for meter in self.meters
+        )
 
     def state(self) -> dict[str, Any]:
         """As JSON."""

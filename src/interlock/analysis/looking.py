@@ -37,6 +37,11 @@ class LookingBack:
             elif isinstance(judge, LimitJudge) and looks_back(judge.gate):
                 judge.look_back(past)
 
+    @property
+    def effects(self) -> dict[str, float]:
+        """Design effects ≥ 1 by subject, as far as they are known."""
+        return {about: past.effect for about, past in self._known.items()}
+
     def warnings(self) -> list[str]:
         """Why outcomes are taken to be independent, where that was not measured."""
         reasons = {past.unknown for past in self._known.values() if past.unknown}
