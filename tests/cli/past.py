@@ -84,8 +84,8 @@ class Past:
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """The address of a Prometheus that holds three hours of `triage` up to now, and of `erring`, which fails
-    in the half hour that ends half an hour ago."""
+    """The address of a Prometheus that holds three hours of `triage` up to now, and of `erring`, whose tasks
+    come in clumps, and which fails in the half hour that ends half an hour ago."""
     (port,) = free_ports(1)
     program, address = receiving(folder, port), f"http://127.0.0.1:{port}"
     program.start()
@@ -100,7 +100,7 @@ def served(folder: Path) -> Iterator[str]:
             begin,
             now,
             pods=2,
-            good=lambda at: 0.6 if bad <= at < bad + 1800 else 0.92,
+            good=lambda at: 0.6 if bad <= at < bad + 1800 else 0.91 + 0.02 * (at // 300 % 2),
             agent="erring",
             seed=2,
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from interlock.analysis import past as known
 from interlock.analysis.chances import Chance
 from interlock.analysis.dealing import Scrape, scrapes
 from interlock.analysis.plan import Track
@@ -157,6 +158,14 @@ class TestPlanted:
         assert {one.how for one in found} == {End.REVERTED}
         assert {one.gates for one in found} == {(gate["name"],)}
 
+    def test_outcomes_are_weighed_by_how_they_came_the_day_before(self) -> None:
+        plant = Plant(metric("task-success-rate"), -0.3)
+        given = setup(REPORTED, planted=plant)
+        clumps = {known.subject(gate): known.Past(effect=1000.0) for gate in given.plan.gates}
+        backtest = Backtest(given, Split.TASKS, chance(), lambda: clumps)
+        backtest.take(past(1))
+        assert End.REVERTED not in ends(backtest.close())
+
     def test_a_small_one_takes_longer_than_a_large_one(self) -> None:
         def median(change: float) -> float:
             given = setup(REPORTED, planted=Plant(metric("task-success-rate"), change))
@@ -208,7 +217,7 @@ class TestIncident:
 
     def test_is_taken_for_a_candidate_and_taken_back(self) -> None:
         before, during = self.windows()
-        outcome = incident(setup(REPORTED), before, during, float(HOUR), random.Random(1))
+        outcome = incident(setup(REPORTED), before, during, random.Random(1))
         assert (outcome.how, outcome.gates) == (End.REVERTED, ("success",))
         assert outcome.end - outcome.begin < 600
 
@@ -216,7 +225,7 @@ class TestIncident:
         held = past(2)
         before = tuple(s for s in held if s.at < BEGIN + HOUR)
         during = tuple(s for s in held if s.at >= BEGIN + HOUR)
-        outcome = incident(setup(*ALL), before, during, float(HOUR), random.Random(1))
+        outcome = incident(setup(*ALL), before, during, random.Random(1))
         assert outcome.how is End.PROMOTED
 
 

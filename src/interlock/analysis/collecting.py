@@ -35,10 +35,15 @@ class Collected:
             for one in self._counts.advance([*mine, *ages], end)
         )
 
+    def forget(self, before: float) -> None:
+        """What happened up to then (unix seconds)."""
+        self._increments = [one for one in self._increments if one.end > before]
+        self._first = max(self._first, before)
+
     @property
     def usual(self) -> Usual:
         """What stable usually does: in the time from its first to its last sample."""
-        seconds = max(1.0, self._last - self._first) if self._first < math.inf else 1.0
+        seconds = max(1.0, self._last - self._first) if self._last > -math.inf else 1.0
         return usual(self._plan.gates, by_looks(self._increments), seconds)
 
     def _is_mine(self, one: Series) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from interlock.analysis.growing import Coins, Evidence, Means
+from interlock.analysis.past import looks_back
 from interlock.analysis.plan import Advance, Compare, Gate, Limit, Mean, Plan, Tail
 from interlock.analysis.planning import (
     above_growth,
@@ -116,7 +117,8 @@ def _ground(plan: Plan, gate: Gate, usual: Usual) -> _Ground | None:
             return _Ground(plan, gate, pace * usage.per_task, mean=usage)
         case ((Compare() | Tail() | Limit()), UsualRate()):
             rate = (pace or 1.0) * usage.per_task
-            return _Ground(plan, gate, rate, 1.0 - usage.good, usage.effect)
+            effect = usage.effect if looks_back(gate) else 1.0
+            return _Ground(plan, gate, rate, 1.0 - usage.good, effect)
         case Limit(), None:
             return _Ground(plan, gate, pace or 1.0)
         case _:

@@ -57,6 +57,8 @@ def sighted(plan: Plan, series: Iterable[Series], now: float) -> Sightings:
     doubles.advance(mine, now, counts.process_start)
     buckets = BucketReader(plan)
     buckets.notice([(one, [Track.STABLE]) for one in mine], now)
+    # what was there last counts, also where scrapes have been failing since
+    last = max((one.points[-1][0] for one in mine), default=now)
     pods = sorted({one.labels.get("pod", "") for one in mine})
     aged = {one.labels.get("pod", "") for one in starts}
     return Sightings(
@@ -67,7 +69,7 @@ def sighted(plan: Plan, series: Iterable[Series], now: float) -> Sightings:
         ageless=tuple(pod for pod in pods if pod not in aged),
         doubled=doubles.warnings(),
         gates={
-            gate.name: _of_gate(gate, mine, pods, buckets.problem(gate, Mode.LIVE, now))
+            gate.name: _of_gate(gate, mine, pods, buckets.problem(gate, Mode.LIVE, last))
             for gate in plan.gates
         },
     )

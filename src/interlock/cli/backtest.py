@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from interlock.analysis.chances import Chance
+from interlock.analysis.collecting import Collected
 from interlock.analysis.dealing import Scrape, scrapes
+from interlock.analysis.dispersion import HISTORY_SECONDS
+from interlock.analysis.past import Past, pasts
 from interlock.analysis.plan import Mode, Plan, Side
 from interlock.analysis.planting import Plant
 from interlock.analysis.series import PROCESS_START, Counts, Series
@@ -98,23 +101,26 @@ class _Past:
 
 async def _releases(subject: Subject, request: Request, setup: Setup) -> _Past:
     async with _Reading(subject, request, setup.plan) as reading:
-        backtest = Backtest(setup, request.split, request.chance)
+        await reading.day_before(request.span.begin)
+        backtest = Backtest(setup, request.split, request.chance, reading.pasts)
         await reading.scrapes(request.span, backtest.take)
         return _Past(reading.stable, played=tuple(backtest.close()))
 
 
 async def _incident(subject: Subject, request: Request, setup: Setup, window: Span) -> _Past:
     async with _Reading(subject, request, setup.plan) as reading:
+        await reading.day_before(window.begin - window.seconds)
         before: list[Scrape] = []
         during: list[Scrape] = []
         await reading.scrapes(Span(window.begin - window.seconds, window.begin), before.extend)
+        pasts = reading.pasts()
         await reading.scrapes(window, during.extend)
         if not before or not during:
             when = "before it" if during else "in it"
             raise SpecError(f"--incident: stable has no samples {when}")
-        draws = range(request.repeat)
-        outcomes = [incident(setup, before, during, window.seconds, request.chance(draw)) for draw in draws]
-        return _Past(reading.stable, outcomes=tuple(outcomes))
+        chances = map(request.chance, range(request.repeat))
+        outcomes = tuple(incident(setup, before, during, chance, pasts) for chance in chances)
+        return _Past(reading.stable, outcomes=outcomes)
 
 
 class _Reading:
@@ -125,6 +131,7 @@ class _Reading:
     def __init__(self, subject: Subject, request: Request, plan: Plan) -> None:
         self._subject = subject
         self._request = request
+        self._plan = plan
         self._families = families_of(plan.gates)
         self._metrics = request.server.open()
 
@@ -136,10 +143,22 @@ class _Reading:
         except BaseException:
             await self._metrics.close()
             raise
+        # what happens within the window is learned as well: a later pseudo-release has another day before it
+        self._day = Collected(replace(self._plan, stable=self.stable), window.begin - 2 * HISTORY_SECONDS)
         return self
 
     async def __aexit__(self, *error: object) -> None:
         await self._metrics.close()
+
+    def pasts(self) -> Mapping[str, Past]:
+        """What stable did on the day before the piece that was read last."""
+        return pasts(self._plan.gates, self._day.usual)
+
+    async def day_before(self, moment: float) -> None:
+        """Reads what stable did on the day before that moment, as an operator does before an attempt."""
+        with render.progress("reading the day before") as progress:
+            async for piece in self._history(progress).pieces(moment - HISTORY_SECONDS, moment):
+                self._day.add(piece.series, piece.end)
 
     async def scrapes(self, window: Span, take: Callable[[list[Scrape]], object]) -> None:
         """Hands over all scrapes of the window, in order of time, piece by piece."""
@@ -148,6 +167,8 @@ class _Reading:
             async for piece in self._history(progress).pieces(window.begin, window.end):
                 mine = [one for one in piece.series if self._is_mine(one)]
                 take(scrapes(mine, counts, piece.end))
+                self._day.add(piece.series, piece.end)
+                self._day.forget(piece.end - HISTORY_SECONDS)
 
     def _history(self, progress: Callable[[float], None] = lambda share: None) -> History:
         meta, agent = self._subject.rollout.metadata, self._subject.rollout.spec.agent

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from interlock.analysis.chances import Chance
 from interlock.analysis.dealing import Scrape
 from interlock.analysis.metrics import Proportion
+from interlock.analysis.past import Past
 from interlock.analysis.plan import Track
-from interlock.simulation.pseudo import Outcome, PseudoRelease, Setup
+from interlock.simulation.pseudo import NO_PAST, Outcome, PseudoRelease, Setup
 from interlock.simulation.sides import ByPods, ByTasks, Paces
 
 LEAD = 60.0
@@ -36,11 +37,18 @@ class Played:
 class Backtest:
     """One pseudo-release begins where the last has ended: they share no samples."""
 
-    def __init__(self, setup: Setup, split: Split, chance: Callable[[int], Chance]) -> None:
-        """`chance`: of the pseudo-release of that number, from 0."""
+    def __init__(
+        self,
+        setup: Setup,
+        split: Split,
+        chance: Callable[[int], Chance],
+        pasts: Callable[[], Mapping[str, Past]] = lambda: NO_PAST,
+    ) -> None:
+        """`chance`: of the pseudo-release of that number, from 0. `pasts`: what stable did before now."""
         self._setup = setup
         self._split = split
         self._chance = chance
+        self._pasts = pasts
         self._paces = Paces()
         self._usual = _Usual(setup)
         self._first: float | None = None
@@ -71,7 +79,7 @@ class Backtest:
         chance, pods = self._chance(len(self.played)), self._paces.live(now)
         by_pods = self._split is not Split.TASKS and len(pods) > 1
         sides = ByPods(pods, self._paces, chance) if by_pods else ByTasks()
-        release = PseudoRelease(self._setup, now, sides, chance, self._usual)
+        release = PseudoRelease(self._setup, now, sides, chance, usual=self._usual, pasts=self._pasts())
         return release, Split.PODS if by_pods else Split.TASKS
 
 
@@ -94,19 +102,24 @@ class _Usual:
 
 
 def incident(
-    setup: Setup, before: Sequence[Scrape], during: Sequence[Scrape], seconds: float, chance: Chance
+    setup: Setup,
+    before: Sequence[Scrape],
+    during: Sequence[Scrape],
+    chance: Chance,
+    pasts: Mapping[str, Past] = NO_PAST,
 ) -> Outcome:
     """What would have become of a candidate that behaves as all did in the incident.
 
-    Its tasks are drawn from `during`, stable's from `before`, which lasted as long, `seconds` earlier: a
+    Its tasks are drawn from `during`, stable's from `before`, which lasted as long, moved forward: a
     historical control, so what changed between the two for another reason counts as well.
     """
+    seconds = during[0].at - before[0].at
     moved = [_only(scrape.later(seconds), Track.STABLE) for scrape in before]
     mixed = sorted(
         [*moved, *(_only(scrape, Track.CANDIDATE) for scrape in during)],
         key=lambda scrape: (scrape.at, scrape.target),
     )
-    release = PseudoRelease(setup, mixed[0].at, ByTasks(), chance)
+    release = PseudoRelease(setup, mixed[0].at, ByTasks(), chance, pasts=pasts)
     for scrape in mixed:
         if outcome := release.take(scrape):
             return outcome

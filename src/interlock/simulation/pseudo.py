@@ -15,6 +15,7 @@ from enum import StrEnum
 from interlock.analysis.chances import Chance
 from interlock.analysis.dealing import Dealer, Scrape
 from interlock.analysis.gates import AttemptEvidence, EvidenceReport
+from interlock.analysis.past import Past
 from interlock.analysis.plan import Mode, Plan, PlannedStep, Side, StepTime, Track
 from interlock.analysis.planting import Plant
 from interlock.analysis.series import PROCESS_START, Identity, Increment, Series, Target
@@ -26,6 +27,7 @@ LOOK = 15.0
 """Seconds between looks. Evidence is the same however often one looks; a step ends up to so much later."""
 OLD = 3600.0
 """Seconds: how old processes are made out to be at their first scrape, which is a baseline."""
+NO_PAST: Mapping[str, Past] = {}
 CANDIDATE = Side("pseudo-candidate", "candidate-")
 STABLE = Side("pseudo-stable", "stable-")
 
@@ -89,14 +91,18 @@ class PseudoRelease:
         begin: float,
         sides: Sides,
         chance: Chance,
+        *,
         usual: Callable[[], float] = lambda: 1.0,
+        pasts: Mapping[str, Past] = NO_PAST,
     ) -> None:
-        """`begin`: unix seconds. `usual`: the share of what is planted, 0 to 1, as far as is known."""
+        """`begin`: unix seconds. `usual`: the share of what is planted, 0 to 1, as far as is known.
+        `pasts`: what stable did on the day before, by which outcomes are weighed; independent without."""
         self._setup = setup
         self._begin = begin
         self._sides = sides
         self._chance = chance
         self._evidence = AttemptEvidence(setup.plan, begin)
+        self._evidence.learn(pasts)
         self._times: tuple[StepTime, ...] = (StepTime(0, begin),)
         self._looked = begin
         self._usual = usual
