@@ -6,6 +6,8 @@ import asyncio
 import copy
 from dataclasses import dataclass
 
+import pytest
+
 from dev.cluster import Gateway
 from tests.e2e import manifests
 from tests.e2e.clients import Clients, versions
@@ -27,7 +29,8 @@ FALSE_REVERT_PERCENT = "0.01"
 @dataclass(frozen=True, slots=True)
 class Told:
     """What happened. `refused`: the status and the routes while the percentage stood; `mirrored`: tasks that
-    v4 did in shadow, and `asked` those that clients were answered in the step, which is less by its edges."""
+    either version did in shadow, and `asked` those that clients were answered in the step, which is less by
+    its edges."""
 
     refused: Manifest
     routes_refused: list[Sight]
@@ -36,7 +39,7 @@ class Told:
     release: Manifest
     routes: list[Sight]
     promoted: float
-    mirrored: float | None
+    mirrored: dict[str, float | None]
     asked: int
     account: str
 
@@ -85,7 +88,7 @@ def _rollout(place: Place, gateway: Gateway, *, percent: int) -> Manifest:
         place.host,
         V1,
         steps=[
-            manifests.shadow(percent, seconds=6, tasks=20),
+            manifests.shadow(percent, seconds=6, tasks=20, control=True),
             manifests.canary(CANARY, seconds=12, tasks=20),
             manifests.full(soak=3),
         ],
@@ -97,12 +100,17 @@ def _rollout(place: Place, gateway: Gateway, *, percent: int) -> Manifest:
     return content
 
 
-async def _in_shadow(place: Place) -> tuple[float | None, int]:
-    """Tasks of v4's shadow pods when its shadow ended, and answers to clients while its clock ran."""
+async def _in_shadow(place: Place) -> tuple[dict[str, float | None], int]:
+    """Tasks of either version's shadow pods when the shadow ended, and answers to clients meanwhile."""
     (clock,) = (times for times in place.attempt["stepTimes"] if times["index"] == 0)
     begun, ended = seconds(clock["startedTime"]), seconds(clock["endedTime"])
-    labels = {"namespace": place.namespace, "version": V4, "mode": "shadow"}
-    mirrored = await place.stage.prometheus.total("ai_agent_tasks_total", labels, ended)
+    labels = {"namespace": place.namespace, "mode": "shadow"}
+    mirrored = {
+        version: await place.stage.prometheus.total(
+            "ai_agent_tasks_total", labels | {"version": version}, ended
+        )
+        for version in (V1, V4)
+    }
     # what was asked in the last two seconds may not have been scraped by then
     return mirrored, len(place.clients.between(begun, ended - 2))
 
@@ -122,10 +130,12 @@ def test_nothing_is_begun_while_it_stands(told: Told) -> None:
 
 
 # ------------------------------------------------------------------ what works
-def test_every_request_is_mirrored(told: Told, measured: Measured) -> None:
-    measured(f"other gateway: {told.mirrored} tasks in shadow, clients were answered {told.asked} meanwhile")
-    assert told.mirrored is not None
-    assert told.mirrored >= told.asked >= 20
+@pytest.mark.parametrize("version", [V1, V4])
+def test_every_request_is_mirrored_to_either_shadow(told: Told, version: str, measured: Measured) -> None:
+    done = told.mirrored[version]
+    measured(f"other gateway: {version} did {done} tasks in shadow, clients were answered {told.asked}")
+    assert done is not None
+    assert done >= told.asked >= 20
 
 
 def test_clients_see_the_share_of_the_canary(told: Told, measured: Measured) -> None:
