@@ -14,7 +14,14 @@ from aiohttp import web
 from interlock.adapters.prometheus import PrometheusMetrics
 from interlock.adapters.prometheus.breaker import TRIES
 from interlock.adapters.prometheus.client import AT_ONCE, HISTORIES_AT_ONCE
-from interlock.adapters.prometheus.metrics import HALVINGS, HOPELESS, LONE_AGENTS, MAX_ANSWER, SILENT
+from interlock.adapters.prometheus.metrics import (
+    HALVINGS,
+    HOPELESS,
+    LONE_AGENTS,
+    MAX_ANSWER,
+    MAX_SHARED,
+    SILENT,
+)
 from interlock.adapters.prometheus.query import AGENTS, MAX_GROUPS
 from interlock.core.observation import Unreadable
 from interlock.ports import Samples
@@ -25,9 +32,11 @@ from tests.adapters.prometheus.given import (
     Answering,
     Script,
     answering,
+    as_prometheus_writes,
     knowing,
     matrix,
     of,
+    of_type,
     points,
     saying,
 )
@@ -219,17 +228,45 @@ async def test_one_agent_that_is_refused_does_not_blind_the_others() -> None:
         assert server.agents[-1] == list(names), "it is one of many again"
 
 
+UNUSABLE: dict[str, Callable[[], web.Response]] = {
+    "warnings": lambda: web.json_response(matrix(warnings=["store-1 did not answer"])),
+    "a partial answer": lambda: web.Response(body=as_prometheus_writes(matrix([1, "1"]))[:-9]),
+    "an error with 200": lambda: web.json_response({"status": "error", "error": "no"}),
+    "another kind of result": lambda: web.json_response(of_type("vector", [])),
+    "no labels": lambda: web.json_response(of_type("matrix", [{"values": [[1, "1"]]}])),
+    "words for values": lambda: web.json_response(matrix([1, "many"])),
+    "samples out of order": lambda: web.json_response(matrix([2, "1"], [1, "1"])),
+    "a page to sign in": lambda: web.Response(text="<html>Sign in</html>"),
+    "nothing": web.Response,
+    "too much": lambda: web.Response(body=b" " * (MAX_SHARED + 1)),
+    "a bad query": lambda: web.json_response({"status": "error", "error": "parse error"}, status=400),
+    "a failing store": lambda: web.Response(text="boom", status=500),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+async def test_what_cannot_be_used_about_one_agent_is_unknown_and_costs_no_other(kind: str) -> None:
+    async def lie(agents: list[str]) -> web.Response | None:
+        return UNUSABLE[kind]() if "c" in agents else None
+
+    server, names = Answering(lie), "abcd"
+    async with knowing(server) as metrics:
+        for _ in range(2):
+            assert await all_of(metrics, names) == {"c"}
+    assert sorted(map(len, server.agents[-2:])) == [1, 3]
+
+
 async def test_an_agent_that_takes_too_long_does_not_blind_the_others() -> None:
     async def lie(agents: list[str]) -> web.Response | None:
         if "c" in agents:
             await asyncio.sleep(60)
         return None
 
-    server, names = Answering(lie), "abcdefgh"
-    async with knowing(server, patience=0.5) as metrics:
+    server, names = Answering(lie), "abcd"
+    async with knowing(server, patience=1.5) as metrics:
         assert await all_of(metrics, names) == {"c"}
         assert await all_of(metrics, names) == {"c"}
-        assert sorted(map(len, server.agents[-2:])) == [1, 7]
+        assert sorted(map(len, server.agents[-2:])) == [1, 3]
 
 
 async def test_who_can_be_answered_does_not_wait_for_who_cannot() -> None:
@@ -327,7 +364,7 @@ async def test_a_server_that_hangs_is_not_asked_about_each_agent() -> None:
     server = Answering(hangs)
     async with knowing(server, patience=0.2) as metrics:
         assert await all_of(metrics, "abcdefgh") == {*"abcdefgh"}
-    assert len(server.asked) == SILENT
+    assert len(server.asked) <= SILENT, "fewer where one was given up before it was heard"
 
 
 async def test_agents_that_nobody_answers_for_do_not_shut_the_others_out() -> None:
