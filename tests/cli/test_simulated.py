@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from interlock.analysis.lift import NoLift
 from interlock.cli import plot, simulated
 from interlock.cli.views import Table
 from interlock.model.release import Outcome
@@ -34,6 +35,7 @@ def reverted(seed: int = 1, at: float = 185.0) -> Run:
         outcome=Outcome.REVERTED,
         ended=at,
         gates=(GateStatus(name="success", verdict="Fail", odds="28:1", message=HARM[9:]),),
+        lifts=(NoLift("cost-per-task", "it is not exported"),),
     )
 
 
@@ -61,6 +63,10 @@ def test_gates_and_the_sentence() -> None:
     run = reverted()
     assert simulated.gates(run).rows == (("success", "Fail", "28:1", HARM[9:]),)
     assert simulated.sentence(setup(), run) == "v2 ended as Reverted (GateFailed) at canary after 0:03:05"
+
+
+def test_a_lift_that_is_not_known_says_why() -> None:
+    assert simulated.lifts(reverted()) == Table(("KPI", "LIFT"), (("cost-per-task", "it is not exported"),))
 
 
 def test_the_sentences_of_other_ends() -> None:

@@ -61,10 +61,12 @@ def run(order: Order, access: Access) -> None:
     elif order.seeds > 1:
         render.table(simulated.summary(runs))
     else:
-        render.table(simulated.timeline(runs[0], wide=order.output is Format.WIDE))
-        print()
-        render.table(simulated.gates(runs[0]))
-        print()
+        wide = order.output is Format.WIDE
+        views = (simulated.timeline(runs[0], wide=wide), simulated.gates(runs[0]), simulated.lifts(runs[0]))
+        for view in views:
+            if view.rows:
+                render.table(view)
+                print()
         print(simulated.sentence(setup, runs[0]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from interlock.analysis.lift import Lift
 from interlock.cli.views import Table
 from interlock.simulation.story import Story
 from interlock.simulation.summary import Ending, endings, outcome_of
@@ -47,6 +48,12 @@ def gates(run: Run) -> Table:
     """The gates as the status showed them last."""
     rows = tuple((gate.name, gate.verdict, gate.odds or "-", gate.message) for gate in run.gates)
     return Table(("GATE", "VERDICT", "ODDS", "MESSAGE"), rows)
+
+
+def lifts(run: Run) -> Table:
+    """By how much the candidate differed in each KPI, as last read."""
+    rows = tuple((lift.name, lift.message if isinstance(lift, Lift) else lift.reason) for lift in run.lifts)
+    return Table(("KPI", "LIFT"), rows)
 
 
 def sentence(setup: Setup, run: Run) -> str:
@@ -124,6 +131,7 @@ def _run(run: Run) -> dict[str, Any]:
             for moment in run.moments
         ],
         "gates": [gate.to_wire() for gate in run.gates],
+        "lifts": [dict(zip(("kpi", "lift"), row, strict=True)) for row in lifts(run).rows],
         "points": [
             {
                 "seconds": point.at,

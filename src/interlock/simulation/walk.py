@@ -243,7 +243,7 @@ class Walk:
         return (
             decision.move is None
             and not decision.effects
-            and decision.status.attempt == attempt
+            and _intent(decision.status.attempt) == _intent(attempt)
             and ready(decision.status)[0] == ready(self._rollout.status)[0]
             and isinstance(self._report, EvidenceReport)
             and self._report.no_data is None
@@ -261,6 +261,11 @@ def _asking_for(rollout: Rollout, version: Target) -> Rollout:
     spec = rollout.spec.model_copy(update={"version_ref": VersionRef(name=version.version)})
     meta = rollout.metadata.model_copy(update={"generation": rollout.metadata.generation + 1})
     return rollout.model_copy(update={"spec": spec, "metadata": meta})
+
+
+def _intent(attempt: Attempt | None) -> Attempt | None:
+    """Without what it only tells, and tells anew at every look."""
+    return attempt.model_copy(update={"result": None}) if attempt else None
 
 
 def _planned(rollout: Rollout) -> float:
