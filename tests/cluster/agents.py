@@ -36,6 +36,8 @@ class Behaviour:
     """Of mirrored requests, where that differs: tools are stubbed there."""
     reached: bool = True
     """Requests get to it; else they are lost on the way, and it has no task."""
+    durations: bool = False
+    """It exports how long its tasks take: ten seconds each."""
     drawn: int = 1
     """How many times what the route says it is sent, by a gateway that does not do as it is told."""
 
@@ -175,6 +177,9 @@ class Agents:
         pod.count("ai_agent_tasks_started_total")
         pod.count("ai_agent_tasks_total", outcome="success" if ok else "failure")
         pod.count("ai_agent_tasks_verified_total", result="pass" if ok else "fail", verifier="postcondition")
+        if behaviour.durations:
+            for bound in ("5.0", "30.0", "60.0", "+Inf"):
+                pod.count("ai_agent_task_duration_seconds_bucket", float(bound) >= 10.0, le=bound)
         if self._random.random() < behaviour.violation:
             pod.count("ai_agent_policy_violations_total", rule="scope", severity="low")
         if behaviour.critical:

@@ -47,7 +47,7 @@ class Landscape:
         """Everything but the operator runs."""
         servers = [
             await _listen(self._exporter, web.get("/metrics", self.agents.answer)),
-            await _listen(0, web.post("/api/v1/query", self.relay.answer)),
+            await _listen(0, web.post("/api/v1/{what:query|query_range}", self.relay.answer)),
         ]
         self._relay_port = servers[1].addresses[0][1]
         self.prometheus.start()

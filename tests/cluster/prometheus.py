@@ -88,10 +88,10 @@ class Relay:
         return result
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """POST /api/v1/query."""
+        """POST /api/v1/query, or query_range."""
         body = await request.read()
         found = await self._client.post(
-            "/api/v1/query", data={k: str(v) for k, v in (await request.post()).items()}
+            request.path, data={k: str(v) for k, v in (await request.post()).items()}
         )
         namespaces = _asked_for(body)
         for namespace in namespaces:

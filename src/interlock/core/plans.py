@@ -65,9 +65,9 @@ def _during(words: tuple[str, ...]) -> tuple[StepKind, ...]:
 def _test(spec: GateSpec) -> Test:  # noqa: PLR0911 - one for each kind
     """The one kind that it has."""
     if spec.compare:
-        return Compare(float(spec.compare.worse_by_points) / 100)
+        return Compare(_margin("compare.worseByPoints", spec.compare.worse_by_points))
     if spec.tail:
-        return Tail(float(spec.tail.above_seconds), float(spec.tail.worse_by_points) / 100)
+        return Tail(float(spec.tail.above_seconds), _margin("tail.worseByPoints", spec.tail.worse_by_points))
     if spec.mean:
         return Mean(float(spec.mean.worse_by_percent) / 100)
     if spec.limit:
@@ -80,6 +80,13 @@ def _test(spec: GateSpec) -> Test:  # noqa: PLR0911 - one for each kind
     if spec.alert:
         return Alert(dict(sorted(spec.alert.match_labels.items())))
     return Events(spec.events.max if spec.events else 0)
+
+
+def _margin(field: str, points: str) -> float:
+    """Percentage points as a share."""
+    if float(points) >= 100:
+        raise ValueError(f"{field} must be below 100, not {points}: no candidate could be worse by so much")
+    return float(points) / 100
 
 
 def plan_problem(rollout: Rollout, known: Known = NO_TEMPLATES) -> str:
@@ -108,6 +115,11 @@ def _during_problem(gate: Gate, steps: tuple[Step, ...]) -> str:
                 f"during must not have Shadow while step {unfit.name} lacks `shadow.control: true`: there is "
                 "no like of the candidate to compare it with, as live stable does what the shadow must not"
             )
+    if isinstance(gate.test, Comparison) and not any(s.kind in gate.kinds and _compares(s) for s in steps):
+        return (
+            "there is nothing to compare the candidate with in any step: add a canary to "
+            "spec.strategy.steps, or set holdoutPercent of its full step"
+        )
     return ""
 
 
