@@ -11,15 +11,21 @@ from typing import Any
 import pytest
 import yaml
 
+from interlock.analysis.metrics import Query
 from interlock.analysis.plan import Side
 from interlock.cli import backtest_view
+from interlock.cli.backtest import Request, set_up
+from interlock.cli.choosing import Subject
 from interlock.cli.moments import Span, moment, span
+from interlock.cli.prometheus import Server
 from interlock.cli.views import Table
+from interlock.core.metrictemplates import Definition
+from interlock.core.observation import Timing
 from interlock.errors import SpecError
 from interlock.simulation.backtest import Played, Split
 from interlock.simulation.pseudo import End, Outcome
 from tests.cli.test_entry import run
-from tests.core.lint.test_written import COVERAGE, PAGE
+from tests.core.lint.test_written import COVERAGE, PAGE, rollout
 from tests.scenarios import objects
 from tests.scenarios.objects import CRITICAL, SUCCESS, VIOLATIONS
 from tests.simulation.test_backtest import REPORTED, STEPS, setup
@@ -82,7 +88,18 @@ class TestView:
 
     def test_alerts_are_not_played(self) -> None:
         view = backtest_view.of_releases(setup(SUCCESS, PAGE), STABLE, self.healthy, WINDOW, None)
-        assert view.sentences[-1] == "Alerts are not played: page had no say."
+        assert view.sentences[-1] == "Alerts and values are not played: page had no say."
+
+    def test_a_value_has_no_say_and_holds_nobody(self) -> None:
+        queue = {"name": "queue", "metric": "queue-length", "value": {"max": "100"}}
+        known = {"queue-length": Definition(Query("queue-length", "max(queue)"), "0" * 16)}
+        subject = Subject(rollout(SUCCESS, queue), known)
+        server = Server("http://127.0.0.1:9")
+        request = Request(server, WINDOW, None, "v1", None, Split.AUTO, 1, 1, Timing.of(5.0, 15.0))
+        given = set_up(subject, request)
+        assert [gate.name for gate in given.plan.gates] == ["success"]
+        view = backtest_view.of_releases(given, STABLE, self.healthy, WINDOW, None)
+        assert view.sentences[-1] == "Alerts and values are not played: queue had no say."
 
     def test_an_incident(self) -> None:
         outcomes = [one.outcome for one in played(End.REVERTED, End.PROMOTED)]

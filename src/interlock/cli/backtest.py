@@ -12,7 +12,7 @@ from interlock.analysis.collecting import Collected
 from interlock.analysis.dealing import Scrape, scrapes
 from interlock.analysis.dispersion import HISTORY_SECONDS
 from interlock.analysis.past import Past, pasts
-from interlock.analysis.plan import Mode, Plan, Side
+from interlock.analysis.plan import Mode, Plan, Side, Value
 from interlock.analysis.planting import Plant
 from interlock.analysis.series import PROCESS_START, Counts, Series
 from interlock.cli import backtest_view, render
@@ -51,7 +51,7 @@ class Request:
 
 def run(subject: Subject, request: Request, output: Format | None) -> None:
     """Play, and write what came of it."""
-    setup = _setup(subject, request)
+    setup = set_up(subject, request)
     if request.incident is not None:
         past = asyncio.run(_incident(subject, request, setup, request.incident))
         view = backtest_view.of_incident(setup, past.stable, past.outcomes, request.incident)
@@ -70,13 +70,16 @@ def run(subject: Subject, request: Request, output: Format | None) -> None:
         render.line(sentence)
 
 
-def _setup(subject: Subject, request: Request) -> Setup:
+def set_up(subject: Subject, request: Request) -> Setup:
+    """What is played. SpecError where the gates cannot be followed, or nothing can be planted."""
     rollout, known = subject.rollout, subject.known
     if problem := plan_problem(rollout, known):
         raise SpecError(problem)
     if not rollout.spec.analysis.gates:
         raise SpecError("spec.analysis.gates: there are none, so nothing would ever be taken back")
     plan = plan_between(rollout, request.timing, CANDIDATE, STABLE, known)
+    # a value is not kept as it was, and without one its gate would never pass
+    plan = replace(plan, gates=tuple(gate for gate in plan.gates if not isinstance(gate.test, Value)))
     return Setup(rollout, plan, _plant(subject, request.plant) if request.plant else None)
 
 

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from interlock.analysis.intervals import exact_interval
-from interlock.analysis.plan import Alert, Side
+from interlock.analysis.plan import Side
 from interlock.cli.moments import Span, told
 from interlock.cli.views import Table
 from interlock.core.words import duration, percent
@@ -101,9 +101,9 @@ def _detection(reverted: Sequence[Outcome], planted: str | None) -> Iterator[str
 
 
 def _left_out(setup: Setup) -> Iterator[str]:
-    alerts = [gate.name for gate in setup.plan.gates if isinstance(gate.test, Alert)]
-    if alerts:
-        yield f"alerts are not played: {', '.join(alerts)} had no say."
+    gates = setup.rollout.spec.analysis.gates
+    if silent := [gate.name for gate in gates if gate.alert or gate.value]:
+        yield f"alerts and values are not played: {', '.join(silent)} had no say."
 
 
 def _gates(reverted: Sequence[Outcome], whole: int) -> Table:
