@@ -13,7 +13,6 @@ from tests.cluster.seen import stalled
 from tests.cluster.story import Story, condition, healthy, phase
 from tests.cluster.waiting import until
 
-WITHOUT_HOLDOUT = {"steps": [{"name": "full", "full": {"soakSeconds": 1}}]}
 LEAKS = {"name": "leaks", "limit": {"maxPercent": "60"}}
 Templates = Callable[[Story, dict[str, Any]], Awaitable[str]]
 
@@ -67,7 +66,6 @@ async def test_nothing_begins_with_gates_that_cannot_be_followed(story: Story) -
             {**objects.SUCCESS, "compare": {"worseByPoints": "100"}},
             ("compare.worseByPoints must be below 100",),
         ),
-        (WITHOUT_HOLDOUT, objects.SUCCESS, ("there is nothing to compare", "holdoutPercent")),
         (objects.QUICK, {**objects.VIOLATIONS, "during": ["Shadow"]}, ("during must name a kind of step",)),
     ]
     for strategy, gate, words in bad:

@@ -110,6 +110,10 @@ class TestHoldOut:
         bare = {**FULL, "full": {"soakSeconds": 60}}
         assert not [one for one in found(VIOLATIONS, steps=(CANARY, bare)) if "hold-out" in one.what]
 
+    def test_a_gate_that_judges_nowhere(self) -> None:
+        bare = {**FULL, "full": {"soakSeconds": 60}}
+        assert "judges in no step" in about(found(*WHOLE[:1], steps=(bare,)), "in no step").what
+
 
 class TestRefused:
     """What could not be followed is said, and nothing else then."""

@@ -47,6 +47,7 @@ def spoken(rollout: Rollout, plan: Plan) -> tuple[Finding, ...]:
         *_counterparts(plan),
         *_without_holdout(rollout, plan),
         *_idle_controls(rollout, plan),
+        *_never_judging(plan),
     )
 
 
@@ -85,6 +86,14 @@ def _of_gate(plan: Plan, gate: Gate) -> Iterator[Finding]:
 def _outside(plan: Plan, gate: Gate, kind: str, why: str) -> Finding:
     what = f"gate {gate.name} lies outside the bound of {100 * plan.alpha:g} % on false reverts: {why}"
     return note(gate_field(plan, gate, kind), what, "count its own false alarms on top")
+
+
+def _never_judging(plan: Plan) -> Iterator[Finding]:
+    for gate in plan.gates:
+        if not any(gate.judges(step) for step in plan.steps):
+            what = f"gate {gate.name} judges in no step"
+            remedy = "add a canary step, or a hold-out to the full step"
+            yield warning(gate_field(plan, gate), what, remedy)
 
 
 def _without_holdout(rollout: Rollout, plan: Plan) -> Iterator[Finding]:
