@@ -100,7 +100,7 @@ def served(folder: Path) -> Iterator[str]:
             begin,
             now,
             pods=2,
-            good=lambda at: 0.6 if bad <= at < bad + 1800 else 0.91 + 0.02 * (at // 300 % 2),
+            good=lambda at: 0.3 if bad <= at < bad + 1800 else 0.91 + 0.02 * (at // 300 % 2),
             agent="erring",
             seed=2,
         )

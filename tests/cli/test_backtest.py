@@ -166,10 +166,11 @@ class TestOnARealPast:
         assert {gate for one in told["outcomes"] for gate in one["gates"]} == {"success"}
 
     def test_an_incident(self, past: str, tmp_path: Path) -> None:
-        told = self.told(tmp_path, past, "--incident", "60m..30m", "--repeat", "3", agent="erring")
-        assert (told["deals"], told["fired"]) == (3, 3)
-        quiet = self.told(tmp_path, past, "--incident", "60m..30m", "--repeat", "3")
-        assert quiet["fired"] == 0
+        told = self.told(tmp_path, past, "--incident", "60m..30m", "--repeat", "10", agent="erring")
+        assert told["deals"] == 10
+        assert told["fired"] >= 8  # the steps are short, and alpha is shared by many gates
+        quiet = self.told(tmp_path, past, "--incident", "60m..30m", "--repeat", "10")
+        assert quiet["fired"] <= 2
 
     def test_for_people(self, past: str, tmp_path: Path) -> None:
         done = self.backtest(tmp_path, past, "--window", "1h", "--split", "tasks")
