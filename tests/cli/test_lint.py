@@ -154,6 +154,7 @@ class TestAsAUserRunsIt:
         ("flags", "words"),
         [
             (("--window", "soon"), "must be a time like 90s, 6h or 7d"),
+            (("--success", "0.92"), "must be in per cent: 92, not 0.92"),
             (("--prometheus", "prometheus:9090"), "must be an http:// or https:// address"),
             (("--prometheus", "http://127.0.0.1:1"), "Prometheus: "),
         ],

@@ -115,7 +115,7 @@ class TestPlot:
             "shadow",
             "success",
             "a <gate>",
-            "20 : 1",
+            "taken back at 20 : 1",
             "180 s",
         ):
             assert text in texts

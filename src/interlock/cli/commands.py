@@ -101,7 +101,8 @@ def lint(
         float | None, typer.Option(min=0.0, help="Traffic of both versions, without a Prometheus.")
     ] = None,
     success: Annotated[
-        float | None, typer.Option(min=0.0, max=100.0, help="Stable's success rate in per cent, likewise.")
+        float | None,
+        typer.Option(min=0.0, max=100.0, help="Stable's success rate in per cent, likewise: 92."),
     ] = None,
     drop: Annotated[
         float | None, typer.Option(min=0.01, max=100.0, help="Worsening to look for, in points. [4 at most]")
@@ -131,6 +132,10 @@ def lint(
     from interlock.cli import lint as verb
     from interlock.cli.choosing import chosen
 
+    if success is not None and 0 < success <= 1:
+        raise typer.BadParameter(
+            f"must be in per cent: {100 * success:g}, not {success:g}", param_hint="--success"
+        )
     server = prometheus.server(
         prometheus_address,
         bearer_token_file,

@@ -89,7 +89,7 @@ def _weights(points: Sequence[Point], panel: _Panel) -> Iterator[str]:
 def _evidence(run: Run, panel: _Panel) -> Iterator[str]:
     y = panel.y(run.threshold / math.log(10))
     yield f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#aa0000" stroke-dasharray="6 4"/>'
-    yield _text(WIDTH - RIGHT + 10, y + 4, f"{math.exp(run.threshold):.0f} : 1", colour="#aa0000")
+    yield _text(LEFT + 4, y - 4, f"taken back at {math.exp(run.threshold):.0f} : 1", colour="#aa0000")
     for number, name in enumerate(_names(run)):
         colour = COLOURS[number % len(COLOURS)]
         for stretch in _stretches(run.points, name):
