@@ -234,7 +234,7 @@ class TestPeeking:
                 *_outcomes(Track.CANDIDATE, end, draw(chance, share, ratio * base(tick))),
                 *_outcomes(Track.STABLE, end, draw(chance, 200 - share, base(tick))),
             ]
-            lifts.release(outcomes, clock, None)
+            lifts.release([(outcome, clock.clocked(outcome.end)) for outcome in outcomes], None)
             yield from lifts.read(lambda _: ())
         assert steps == 2
 

@@ -21,7 +21,7 @@ from interlock.analysis.metrics import Average, Binary
 from interlock.analysis.outcomes import Amounts, Exports, Outcome, Part, is_verified_by
 from interlock.analysis.past import Past
 from interlock.analysis.plan import Advance, Compare, Gate, Mean, Mode, Plan, Tail, Track
-from interlock.analysis.timeline import Stretch, Timeline
+from interlock.analysis.timeline import Clocked, Stretch
 
 Process = TypeVar("Process")
 Verifiers = Mapping[Mode, str | None]
@@ -46,22 +46,20 @@ class BlockJudge(ABC, Generic[Process]):
         """The steps in which it judges."""
         return list(self._modes)
 
-    def compares(self, outcome: Outcome) -> bool:
-        """Whether it is of the metric and of a mode that the gate compares in one step or another."""
-        if outcome.labels["__name__"] not in self._families or outcome.mode not in self._modes.values():
-            return False
-        return self.metric.counts(outcome.labels)
+    def compares(self, mode: Mode, labels: Mapping[str, str]) -> bool:
+        """Whether a series is of the metric and of a mode that the gate compares in one step or another."""
+        return mode in self._modes.values() and self.metric.counts(labels)
 
-    def release(self, outcomes: Iterable[Outcome], timeline: Timeline, verifiers: Verifiers) -> None:
+    def release(self, outcomes: Iterable[Clocked], verifiers: Verifiers) -> None:
         """Outcomes settled by one grid point, in order; closes a block if both sides have enough."""
-        for outcome in outcomes:
-            stretch = timeline.clocked(outcome.end) if outcome.end > self.gate.since else None
-            if stretch and outcome.mode is self._modes.get(stretch.step.index):
+        since = self.gate.since
+        for outcome, stretch in outcomes:
+            if outcome.end > since and stretch and outcome.mode is self._modes.get(stretch.step.index):
                 if self.metric.verified and not is_verified_by(verifiers[outcome.mode], outcome):
                     continue
                 self._enter(stretch)
                 if outcome.labels["__name__"] in self._families:
-                    self._take(outcome, comparable=outcome.begin >= max(stretch.warm, self.gate.since))
+                    self._take(outcome, comparable=outcome.begin >= max(stretch.warm, since))
         self._close()
 
     def oldest(self, mode: Mode) -> int | None:

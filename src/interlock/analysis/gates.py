@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from itertools import groupby
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from interlock.analysis.buckets import BucketReader
 from interlock.analysis.comparing import BlockJudge, CompareJudge, MeanJudge
@@ -77,7 +77,16 @@ __all__ = [
 ]
 
 
-_Origin = tuple[Mode | None, list[Track], Mapping[str, str]]
+class _Source(NamedTuple):
+    """What all increments of a series have in common."""
+
+    mode: Mode | None
+    tracks: list[Track]
+    labels: Mapping[str, str]
+    is_compared: bool
+    counted_by: tuple[LimitJudge | EventsJudge, ...]
+
+
 """Where outcomes come from, and the labels that judges are shown."""
 
 
@@ -153,12 +162,12 @@ class AttemptEvidence:
         counters = [one for one in counted if one.name in self._families]
         self._doubles.advance(counters, now, self._counts.process_start)
         self._notice(owned, now)
-        known: dict[int, _Origin] = {}  # all increments of a series have the same labels, not only equal ones
-        outcomes = [outcome for increment in increments for outcome in self._outcomes(increment, known)]
-        for end, together in groupby(outcomes, key=lambda outcome: outcome.end):
+        known: dict[int, _Source] = {}  # all increments of a series have the same labels, not only equal ones
+        outcomes = [found for increment in increments for found in self._outcomes(increment, known)]
+        for end, together in groupby(outcomes, key=lambda found: found[0].end):
             self._walk_grid(math.nextafter(end, -math.inf))
-            for outcome in together:
-                self._take(outcome)
+            for outcome, source in together:
+                self._take(outcome, source)
             self._weigh(end)
         self._walk_grid(now)
         heed(self._judges.values(), series, values or {}, self._timeline, now)
@@ -268,40 +277,53 @@ class AttemptEvidence:
     def _tracks(self, labels: Mapping[str, str]) -> list[Track]:
         return [track for track, side in self._sides if side.owns(labels)]
 
-    def _outcomes(self, increment: Increment, known: dict[int, _Origin]) -> list[Outcome]:
-        origin = known.get(id(increment.labels))
-        if origin is None:
-            origin = known[id(increment.labels)] = self._origin(increment.labels)
-        mode, tracks, labels = origin
+    def _outcomes(self, increment: Increment, known: dict[int, _Source]) -> list[tuple[Outcome, _Source]]:
+        source = known.get(id(increment.labels))
+        if source is None:
+            source = known[id(increment.labels)] = self._source(increment.labels)
+        mode = source.mode
         if mode is None or increment.end <= self._since:
             return []
         return [
-            Outcome(track, mode, labels, increment.begin, increment.end, increment.amount) for track in tracks
+            (Outcome(track, mode, source.labels, increment.begin, increment.end, increment.amount), source)
+            for track in source.tracks
         ]
 
-    def _origin(self, labels: Mapping[str, str]) -> _Origin:
-        return mode_named(labels.get("mode")), self._tracks(labels), self._buckets.told(labels)
+    def _source(self, increased: Mapping[str, str]) -> _Source:
+        mode, labels = mode_named(increased.get("mode")), self._buckets.told(increased)
+        counting = [judge for judge in self._judges.values() if isinstance(judge, LimitJudge | EventsJudge)]
+        return _Source(
+            mode,
+            self._tracks(increased),
+            labels,
+            mode is not None and self._is_compared(mode, labels),
+            tuple(judge for judge in counting if judge.reads(labels)),
+        )
 
-    def _take(self, outcome: Outcome) -> None:
+    def _take(self, outcome: Outcome, source: _Source) -> None:
         """Count an outcome where it counts at once, and keep it for the comparisons."""
         self._spending.count(outcome)
+        if outcome.labels["__name__"] in (TASKS, TASKS_STARTED):
+            self._take_task(outcome)
+        if outcome.track is Track.CANDIDATE and source.counted_by:
+            place = self._timeline.place(outcome.mode, outcome.begin, outcome.end)
+            if place:
+                for judge in source.counted_by:
+                    judge.add(outcome, place)
+        if source.is_compared:
+            self._settling.hold(outcome)
+
+    def _take_task(self, outcome: Outcome) -> None:
         stretch = self._timeline.clocked(outcome.end)
         expected = stretch.step.mode if stretch and outcome.track is Track.CANDIDATE else Mode.LIVE
         if stretch and outcome.mode is expected:
             self._tasks.count(outcome, stretch)
             self._hearing.heard(outcome, stretch)
             self._split.heard(outcome, stretch)
-        if outcome.track is Track.CANDIDATE:
-            place = self._timeline.place(outcome.mode, outcome.begin, outcome.end)
-            for judge in self._judges.values():
-                if place and isinstance(judge, LimitJudge | EventsJudge):
-                    judge.add(outcome, place)
-        if self._is_compared(outcome):
-            self._settling.hold(outcome)
 
-    def _is_compared(self, outcome: Outcome) -> bool:
-        lifted = outcome.mode is Mode.LIVE and self._lifts.counts(outcome.labels)
-        return lifted or any(judge.compares(outcome) for judge in self._comparisons)
+    def _is_compared(self, mode: Mode, labels: Mapping[str, str]) -> bool:
+        lifted = mode is Mode.LIVE and self._lifts.counts(labels)
+        return lifted or any(judge.compares(mode, labels) for judge in self._comparisons)
 
     # ------------------------------------------------------------------ what it weighs
     def _walk_grid(self, until: float) -> None:
@@ -310,9 +332,10 @@ class AttemptEvidence:
             return
         for point, outcomes in self._settling.settled(self._timeline.origin, until):
             self._verifying.choose(point, self._settling, self._timeline.origin)
+            clocked = [(outcome, self._timeline.clocked(outcome.end)) for outcome in outcomes]
             for judge in self._comparisons:
-                judge.release(outcomes, self._timeline, self._verifying.chosen)
-            self._lifts.release(outcomes, self._timeline, self._verifying.chosen[Mode.LIVE])
+                judge.release(clocked, self._verifying.chosen)
+            self._lifts.release(clocked, self._verifying.chosen[Mode.LIVE])
             self._weigh(point)
 
     def _weigh(self, at: float) -> None:

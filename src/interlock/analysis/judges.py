@@ -35,9 +35,13 @@ class LimitJudge:
         self._modes = {step.index: step.mode for step in plan.steps}
         self._logs: dict[int, float] = {}  # evidence of each process, forgotten when its counts change
 
+    def reads(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels is part of its metric."""
+        return self.metric.counts(labels)
+
     def add(self, outcome: Outcome, stretch: Stretch) -> None:
-        """An outcome of the candidate that counts in `stretch`."""
-        if not _counts(self.gate, outcome, stretch) or not self.metric.counts(outcome.labels):
+        """An outcome of the candidate that counts in `stretch`, of a series that it reads."""
+        if not _counts(self.gate, outcome, stretch):
             return
         self._parts.setdefault(stretch.step.index, Part())
         for index, part in self._parts.items():
@@ -114,9 +118,13 @@ class EventsJudge:
         self.maximum = test.maximum
         self.count = 0.0
 
+    def reads(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels is part of its metric."""
+        return self.metric.counter.matches(labels)
+
     def add(self, outcome: Outcome, stretch: Stretch) -> None:
-        """An outcome of the candidate that counts in `stretch`."""
-        if _counts(self.gate, outcome, stretch) and self.metric.counter.matches(outcome.labels):
+        """An outcome of the candidate that counts in `stretch`, of a series that it reads."""
+        if _counts(self.gate, outcome, stretch):
             self.count += outcome.amount
 
     @property

@@ -22,7 +22,7 @@ from interlock.analysis.outcomes import Amounts, Exports, Outcome, Part, is_veri
 from interlock.analysis.past import subject
 from interlock.analysis.plan import Compare, Gate, Limit, Mean, Mode, Plan, Tail, Track
 from interlock.analysis.presets import families
-from interlock.analysis.timeline import Timeline
+from interlock.analysis.timeline import Clocked
 
 ALPHA = 0.05
 """Chance of an interval of ever being wrong: each holds by itself, at every look of the attempt."""
@@ -315,10 +315,9 @@ class Lifts:
             if isinstance(meter, MeanMeter):
                 meter.notice(labels, tracks, since)
 
-    def release(self, outcomes: Iterable[Outcome], timeline: Timeline, verifier: str | None) -> None:
+    def release(self, outcomes: Iterable[Clocked], verifier: str | None) -> None:
         """Outcomes settled by one grid point, in order."""
-        for outcome in outcomes:
-            stretch = timeline.clocked(outcome.end)
+        for outcome, stretch in outcomes:
             if stretch is None or outcome.mode is not Mode.LIVE:
                 continue
             if stretch.step.index != self._step:

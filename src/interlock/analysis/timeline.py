@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from interlock.analysis.outcomes import Outcome
 from interlock.analysis.plan import Mode, Plan, PlannedStep, StepTime
 
 
@@ -28,6 +29,10 @@ class Stretch:
     warm: float = math.inf
     ended: float = math.inf
     frozen: float = math.inf
+
+
+Clocked = tuple[Outcome, Stretch | None]
+"""An outcome, and the step whose clock ran when it was seen."""
 
 
 @dataclass(frozen=True, slots=True)

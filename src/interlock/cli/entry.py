@@ -5,6 +5,7 @@ The operator's image has the package without the plugin's libraries: that is sai
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from interlock.errors import InterlockError
@@ -12,6 +13,9 @@ from interlock.errors import InterlockError
 
 def main(arguments: list[str] | None = None) -> int:
     """`kubectl interlock …`; `arguments` without the program's name."""
+    gc.set_threshold(
+        50_000, 50, 50
+    )  # a process that lives for seconds makes much, and little of it in circles
     try:
         from interlock.cli.commands import app  # typer may be absent
     except ModuleNotFoundError as error:
