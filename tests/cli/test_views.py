@@ -16,6 +16,7 @@ CANARY: dict[str, Any] = {
     "metadata": {"name": "triage", "namespace": "agents", "creationTimestamp": "2026-02-26T11:00:00Z"},
     "spec": {"versionRef": {"name": "v14"}},
     "status": {
+        "phase": "Canary",
         "step": "2/4",
         "weight": "5%",
         "stable": {"version": "v13"},
@@ -32,7 +33,7 @@ def test_the_table_has_the_columns_of_kubectl() -> None:
     assert rollouts([CANARY, UNSEEN], NOW, namespaced=False, wide=False) == Table(
         ("NAME", "STEP", "WEIGHT", "VERSION", "READY", "STATUS", "AGE"),
         (
-            ("triage", "2/4", "5%", "v14", "False", "Progressing", "3d"),
+            ("triage", "2/4", "5%", "v14", "False", "Canary", "3d1h"),
             ("new", "", "", "v1", "", "", ""),
         ),
     )
@@ -46,7 +47,25 @@ def test_wide_and_of_all_namespaces() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (7200, "2h"), (172800, "2d")]
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (119, "119s"),
+        (120, "2m"),
+        (330, "5m30s"),
+        (600, "10m"),
+        (10799, "179m"),
+        (10800, "3h"),
+        (19200, "5h20m"),
+        (28800 + 1800, "8h"),
+        (172799, "47h"),
+        (172800, "2d"),
+        (277200, "3d5h"),
+        (8 * 86400 + 7200, "8d"),
+        (2 * 365 * 86400 - 1, "729d"),
+        (3 * 365 * 86400 + 86400, "3y1d"),
+        (9 * 365 * 86400 + 86400, "9y"),
+    ],
 )
 def test_age_as_kubectl_writes_it(seconds: int, text: str) -> None:
     assert age(NOW - timedelta(seconds=seconds), NOW) == text

@@ -1,9 +1,10 @@
-"""lint and backtest of a Rollout that stands in a cluster, with the kubectl of the user."""
+"""get, lint and backtest of a Rollout that stands in a cluster, with the kubectl of the user."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,24 @@ STABLE = {
 }
 
 
+STATUS: Manifest = {
+    "observedGeneration": 1,
+    "stable": STABLE,
+    "phase": "Canary",
+    "step": "2/3",
+    "weight": "5%",
+    "conditions": [
+        {
+            "type": "Ready",
+            "status": "False",
+            "reason": "Progressing",
+            "message": "v2 at canary: waits for 100 tasks",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }
+    ],
+}
+
+
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prometheus that holds what stable did."""
@@ -61,7 +80,7 @@ def cluster(control_plane: Cluster) -> Iterator[Cluster]:
         rollout,
     ):
         control_plane.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(manifest))
-    status = json.dumps({"status": {"observedGeneration": 1, "stable": STABLE}})
+    status = json.dumps({"status": STATUS})
     operator = control_plane.kubeconfig_for("interlock-operator", "interlock-system")
     control_plane.kubectl(
         f"--kubeconfig={operator}",
@@ -73,23 +92,40 @@ def cluster(control_plane: Cluster) -> Iterator[Cluster]:
     control_plane.kubectl("delete", "metrictemplate.interlock.dev", "refund-rate")
 
 
-def interlock(cluster: Cluster, *arguments: str) -> Any:
+def plugin(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
     """kubectl interlock, as kubectl starts it: found on PATH."""
     programs = f"{Path(sys.executable).parent}:{cluster.kubectl_path.parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        [
-            str(cluster.kubectl_path),
-            "interlock",
-            *arguments,
-            *("-n", NAMESPACE, "--kubeconfig", str(cluster.kubeconfig), "-o", "json"),
-        ],
+    return subprocess.run(
+        [str(cluster.kubectl_path), "interlock", *arguments, "--kubeconfig", str(cluster.kubeconfig)],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "PATH": programs},
     )
+
+
+def interlock(cluster: Cluster, *arguments: str) -> Any:
+    """What it tells programs."""
+    done = plugin(cluster, *arguments, "-n", NAMESPACE, "-o", "json")
     assert done.stdout, done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("flags", [("-n", NAMESPACE), ("-A",), ("-n", NAMESPACE, "-o", "wide")])
+def test_get_says_what_kubectl_says(cluster: Cluster, flags: tuple[str, ...]) -> None:
+    ours, theirs = (
+        [re.split(r" {2,}", line.strip()) for line in said.splitlines()]
+        for said in (
+            plugin(cluster, "get", *flags).stdout,
+            cluster.kubectl("get", "rollouts.interlock.dev", *flags).stdout,
+        )
+    )
+    aged = ours[0].index("AGE")
+    assert ours[0] == theirs[0]
+    assert "Canary" in ours[1]
+    assert [[*row[:aged], *row[aged + 1 :]] for row in ours] == [
+        [*row[:aged], *row[aged + 1 :]] for row in theirs
+    ]
 
 
 def test_lint_knows_the_stable_version_and_the_template(cluster: Cluster, past: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from interlock.core.parts import mapping, mappings
 from interlock.model.base import read_time
 
 Manifest = dict[str, Any]
+HOUR, DAY, YEAR = 3600, 86_400, 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def _cells(manifest: Manifest, now: datetime) -> dict[str, str]:
         "WEIGHT": str(status.get("weight", "")),
         "VERSION": str(mapping(spec.get("versionRef")).get("name", "")),
         "READY": str(ready.get("status", "")),
-        "STATUS": str(ready.get("reason", "")),
+        "STATUS": str(status.get("phase", "")),
         "AGE": age(read_time(meta.get("creationTimestamp")), now),
         "STABLE": str(mapping(status.get("stable")).get("version", "")),
         "MESSAGE": str(ready.get("message", "")),
@@ -58,11 +60,21 @@ def _cells(manifest: Manifest, now: datetime) -> dict[str, str]:
 
 
 def age(since: datetime | None, now: datetime) -> str:
-    """As kubectl writes it: `45s`, `12m`, `5h`, `3d`; empty when not known."""
+    """As kubectl writes it (apimachinery's `HumanDuration`): `45s`, `5m30s`, `12m`, `5h20m`, `3d4h`, `40d`;
+    empty when not known."""
     if since is None:
         return ""
     seconds = max(0, int((now - since).total_seconds()))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= 2 * size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
+    if seconds < 120:
+        return f"{seconds}s"
+    # up to `exact` with the next smaller unit beside it, up to `until` in this one
+    for size, unit, exact, smaller, part, until in (
+        (60, "m", 600, 1, "s", 3 * HOUR),
+        (HOUR, "h", 8 * HOUR, 60, "m", 2 * DAY),
+        (DAY, "d", 8 * DAY, HOUR, "h", 2 * YEAR),
+        (YEAR, "y", 8 * YEAR, DAY, "d", math.inf),
+    ):
+        if seconds < until:
+            rest = seconds % size // smaller if seconds < exact else 0
+            return f"{seconds // size}{unit}" + (f"{rest}{part}" if rest else "")
+    raise AssertionError(seconds)
