@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from aiohttp import web
@@ -33,6 +34,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> Answer:
     return answer
 
 
+@cache
 def down() -> Answer:
     """Nobody is there but the proxy in front."""
     return says("upstream connect error", 503, "text/plain")

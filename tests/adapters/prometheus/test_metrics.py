@@ -298,7 +298,7 @@ async def test_where_no_answer_can_be_used_no_agent_is_to_blame() -> None:
         for _ in range(HOPELESS - 1):
             before = len(server.asked)
             assert await all_of(metrics, names) == set(names)
-            assert len(server.asked) == before + 1
+            assert len(server.asked) == before + 2, "those that were asked for alone share one"
         assert await all_of(metrics, names) == set(names)
         assert len(server.asked) <= before + 1 + 1 + HALVINGS + LONE_AGENTS
         server.lies = None
@@ -308,11 +308,31 @@ async def test_where_no_answer_can_be_used_no_agent_is_to_blame() -> None:
 async def test_who_comes_to_those_that_cannot_be_read_is_soon_found() -> None:
     server = Answering(refusing("a", "b"))
     async with knowing(server) as metrics:
-        for _ in range(3):
-            assert await all_of(metrics, "ab") == {"a", "b"}
         for _ in range(HOPELESS):
-            blind = await all_of(metrics, "abc")
-    assert blind == {"a", "b"}
+            assert await all_of(metrics, "ab") == {"a", "b"}
+            assert await all_of(metrics, "abc") == {"a", "b"}
+
+
+async def test_others_that_can_be_read_at_the_same_moments_keep_nobody_from_being_found() -> None:
+    """Who cannot be read asks about ever more time: in queries of their own, which also end later here."""
+    refuse = refusing("a", "b")
+
+    async def lie(agents: list[str]) -> web.Response | None:
+        if "quick" not in agents:
+            await asyncio.sleep(0.05)
+        return await refuse(agents)
+
+    async with knowing(Answering(lie)) as metrics:
+
+        async def blind(*names: str) -> set[str]:
+            now = time.time()
+            reads = [of("quick", 10, now), *(of(name, 100, now) for name in names)]
+            found = await asyncio.gather(*map(metrics.read, reads))
+            return {one.agent for one, said in zip(reads, found, strict=True) if isinstance(said, Unreadable)}
+
+        assert await blind("a") == {"a"}
+        seen = [await blind("b", "good") for _ in range(HOPELESS)]
+        assert seen[-1] == {"b"}
 
 
 async def test_of_many_bad_agents_some_share_the_blame_for_a_while() -> None:

@@ -39,7 +39,7 @@ LONE_AGENTS = 16
 """Agents, at most, that are asked for alone because the last answer about them could not be used."""
 HOPELESS = 4
 """While nobody's answer can be used, no agent is to blame: then it is only each so many moments that one is
-looked for, and all share their queries in between."""
+looked for, and in between those asked for alone share their queries as well."""
 SILENT = 3
 """Queries of one moment without an answer after which no further ones are made, if there was no other."""
 RECENT = 30.0
@@ -51,13 +51,14 @@ Failure = Unreadable | NoAnswer
 Agent = tuple[str, str]
 """Namespace and name."""
 Alike = tuple[bool, int, int, float]
+Length = tuple[int, float]
 
 
 @dataclass(eq=False, slots=True)
 class _Reads:
     """Reads of about one moment, which wait for their answers."""
 
-    history: bool
+    alike: Alike
     waiting: dict[Selection, asyncio.Future[Answer]] = field(default_factory=dict)
     halvings: int = 0
     usable: int = 0
@@ -83,6 +84,16 @@ class _Reads:
         self.silent += isinstance(found, NoAnswer)
 
     @property
+    def history(self) -> bool:
+        """Whether they are about an earlier moment."""
+        return self.alike[0]
+
+    @property
+    def length(self) -> Length:
+        """What reads of later moments have in common with these."""
+        return self.alike[2:]
+
+    @property
     def alive(self) -> bool:
         """Whether anything was answered."""
         return self.usable + self.useless > 0
@@ -100,12 +111,17 @@ class _Course:
     """How it went lately."""
 
     breaker: Breaker = field(default_factory=Breaker)
-    useless: int = 0
-    """Moments running of which no answer could be used."""
+    useless: dict[Length, int] = field(default_factory=dict)
+    """Moments running of which no answer could be used, by how much was asked about: who has waited for long
+    asks about more, and must neither be taken for the others nor they for it."""
+
+    def blames(self, reads: _Reads) -> bool:
+        """Whether it is worth it to look for an agent that is to blame."""
+        return self.useless.get(reads.length, 0) % HOPELESS == 0
 
     def went(self, reads: _Reads, reason: str, now: float) -> None:
         """A moment is over; `reason` why there was no answer, `now` in monotonic seconds."""
-        self.useless = 0 if reads.usable else self.useless + 1
+        self.useless[reads.length] = 0 if reads.usable else self.useless.get(reads.length, 0) + 1
         if reads.alive:
             self.breaker.answered()
         else:
@@ -144,7 +160,7 @@ class PrometheusMetrics:
     async def read(self, selection: Selection) -> Answer:
         """All series of the families of one agent, with their samples in (at − window, at]."""
         key = self._alike(selection)
-        reads = self._gathering.setdefault(key, _Reads(history=key[0]))
+        reads = self._gathering.setdefault(key, _Reads(key))
         if selection not in reads.waiting:
             reads.waiting[selection] = asyncio.get_running_loop().create_future()
             if len(reads.waiting) == 1:
@@ -177,10 +193,11 @@ class PrometheusMetrics:
         if reason := course.breaker.closed_for(time.monotonic()):
             reads.give_up(reads.waiting, reason)
             return
-        blames = course.useless % HOPELESS == 0
+        blames = course.blames(reads)
         reads.halvings = HALVINGS if blames else 0
-        alone = [one for one in reads.waiting if blames and _agent(one) in self._alone]
-        parts = shares(reads.waiting.keys() - alone) + [[one] for one in alone]
+        known = [one for one in reads.waiting if _agent(one) in self._alone]
+        # who is known for answers that cannot be used never spoils those of others
+        parts = shares(reads.waiting.keys() - known) + ([[one] for one in known] if blames else shares(known))
         failures = await asyncio.gather(*(self._ask(part, reads) for part in parts))
         course.went(reads, next(filter(None, failures), ""), time.monotonic())
 
