@@ -34,6 +34,7 @@ class LimitJudge:
         self._parts: dict[int, Part] = {}
         self._modes = {step.index: step.mode for step in plan.steps}
         self._logs: dict[int, float] = {}  # evidence of each process, forgotten when its counts change
+        self._log_e: float | None = None  # of all of them, likewise
 
     def reads(self, labels: Mapping[str, str]) -> bool:
         """Whether a series with these labels is part of its metric."""
@@ -44,6 +45,7 @@ class LimitJudge:
         if not _counts(self.gate, outcome, stretch):
             return
         self._parts.setdefault(stretch.step.index, Part())
+        self._log_e = None
         for index, part in self._parts.items():
             if index <= stretch.step.index and self._modes[index] is outcome.mode:
                 part.add(outcome, self.metric)
@@ -52,9 +54,11 @@ class LimitJudge:
     @property
     def log_e(self) -> float:
         """ln E: the mean over the planned steps, 1 for those that have not begun."""
-        # in a fixed order: sums of floats depend on it, and a restored judge must agree to the last bit
-        begun = [self._log(step) for step in sorted(self._parts)]
-        return log_mean(begun + [0.0] * (len(self.planned) - len(begun)))
+        if self._log_e is None:
+            # in a fixed order: sums of floats depend on it, and a restored judge must agree to the last bit
+            begun = [self._log(step) for step in sorted(self._parts)]
+            self._log_e = log_mean(begun + [0.0] * (len(self.planned) - len(begun)))
+        return self._log_e
 
     def _log(self, step: int) -> float:
         if step not in self._logs:
@@ -71,6 +75,7 @@ class LimitJudge:
         """Weigh outcomes by stable's past; None while it is not known."""
         self.past = past
         self._logs.clear()
+        self._log_e = None
 
     def _weighed(self, step: int) -> Tally:
         """The independent outcomes that those since `step` are worth; none before that is known."""
@@ -92,6 +97,7 @@ class LimitJudge:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
         self._parts = {int(step): Part.restored(held) for step, held in state["parts"].items()}
+        self._log_e = None
         if not self._parts.keys() <= set(self.planned):
             raise ValueError("counts of a step in which the gate does not judge")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import accumulate, pairwise
 from random import Random
 
@@ -98,8 +99,12 @@ def _durations(random: Random, tasks: int, conduct: Conduct, bounds: Sequence[fl
         counts[late] += slow
     else:
         return {}
-    buckets = [_key(presets.DURATION_BUCKETS, le=repr(bound)) for bound in bounds]
-    return dict(zip([*buckets, _EVERY], accumulate(counts), strict=True))
+    return dict(zip(_buckets(tuple(bounds)), accumulate(counts), strict=True))
+
+
+@cache
+def _buckets(bounds: tuple[float, ...]) -> tuple[Key, ...]:
+    return *(_key(presets.DURATION_BUCKETS, le=repr(bound)) for bound in bounds), _EVERY
 
 
 def _sum(random: Random, tasks: int, mean: float) -> float:
