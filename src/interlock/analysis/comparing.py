@@ -18,10 +18,10 @@ from interlock.analysis.dispersion import deflated
 from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally, log_mean
 from interlock.analysis.means import MIN_BLOCKS, Amount, MeanProcess
 from interlock.analysis.metrics import Average, Binary
-from interlock.analysis.outcomes import Amounts, Exports, Outcome, Part, is_verified_by
+from interlock.analysis.outcomes import NONE, Amounts, Exports, Outcome, Part, Role, Roles, is_verified_by
 from interlock.analysis.past import Past
 from interlock.analysis.plan import Advance, Compare, Gate, Mean, Mode, Plan, Tail, Track
-from interlock.analysis.timeline import Clocked, Stretch
+from interlock.analysis.timeline import Clocked
 
 Process = TypeVar("Process")
 Verifiers = Mapping[Mode, str | None]
@@ -33,10 +33,10 @@ class BlockJudge(ABC, Generic[Process]):
 
     metric: Binary | Average
 
-    def __init__(self, gate: Gate, plan: Plan) -> None:
+    def __init__(self, gate: Gate, plan: Plan, roles: Roles) -> None:
         self.gate = gate
         self._modes = {step.index: step.mode for step in plan.steps if gate.judges(step)}
-        self._families = gate.families
+        self._roles = roles
         self.log_e = 0.0
         self._processes: dict[int, Process] = {}
         self._step: int | None = None
@@ -52,14 +52,16 @@ class BlockJudge(ABC, Generic[Process]):
 
     def release(self, outcomes: Iterable[Clocked], verifiers: Verifiers) -> None:
         """Outcomes settled by one grid point, in order; closes a block if both sides have enough."""
-        since = self.gate.since
+        since, modes, role_of, verified = self.gate.since, self._modes, self._roles.of, self.metric.verified
         for outcome, stretch in outcomes:
-            if outcome.end > since and stretch and outcome.mode is self._modes.get(stretch.step.index):
-                if self.metric.verified and not is_verified_by(verifiers[outcome.mode], outcome):
+            if outcome.end > since and stretch and outcome.mode is modes.get(stretch.step.index):
+                if verified and not is_verified_by(verifiers[outcome.mode], outcome):
                     continue
-                self._enter(stretch)
-                if outcome.labels["__name__"] in self._families:
-                    self._take(outcome, comparable=outcome.begin >= max(stretch.warm, since))
+                if stretch.step.index != self._step:
+                    self._enter(stretch.step.index)
+                role = role_of(outcome.labels)
+                if role != NONE:
+                    self._take(outcome, role, comparable=stretch.warm <= outcome.begin >= since)
         self._close()
 
     def oldest(self, mode: Mode) -> int | None:
@@ -77,12 +79,11 @@ class BlockJudge(ABC, Generic[Process]):
         """The step whose process holds most of the evidence; of equals the earliest."""
         return max(sorted(self._processes), key=lambda step: self._log(self._processes[step]), default=None)
 
-    def _enter(self, stretch: Stretch) -> None:
-        if stretch.step.index != self._step:
-            # a block must not span a change of weights: shares and base rate may move together
-            self._close()
-            self._step = stretch.step.index
-            self._start()
+    def _enter(self, step: int) -> None:
+        # a block must not span a change of weights: shares and base rate may move together
+        self._close()
+        self._step = step
+        self._start()
 
     def _check_steps(self) -> None:
         """ValueError where what was restored is not of this plan."""
@@ -119,7 +120,7 @@ class BlockJudge(ABC, Generic[Process]):
         """A step begins: what is not in a closed block is forgotten."""
 
     @abstractmethod
-    def _take(self, outcome: Outcome, *, comparable: bool) -> None:
+    def _take(self, outcome: Outcome, role: Role, *, comparable: bool) -> None:
         """An outcome of the running step; not `comparable` before the warm-up is over."""
 
     @abstractmethod
@@ -143,7 +144,7 @@ class CompareJudge(BlockJudge[HarmProcess]):
     """Evidence that more of the candidate's outcomes are bad."""
 
     def __init__(self, gate: Gate, test: Compare | Tail, metric: Binary, plan: Plan) -> None:
-        super().__init__(gate, plan)
+        super().__init__(gate, plan, Roles(metric.part, metric.total))
         self.metric: Binary = metric
         self.past = Past()
         self.capped = 0.0
@@ -151,7 +152,7 @@ class CompareJudge(BlockJudge[HarmProcess]):
         self._margin = 0.0 if gate.advance is Advance.SUPERIOR else test.worse_by
         self._certificates: dict[int, Certificate] = {}  # by step: each begins anew
         self._prior = Part()  # stable's outcomes of this step before its first block
-        self._block = {track: Part() for track in Track}
+        self._block = Part.each()
 
     def tallies(self, step: int | None) -> tuple[Tally, Tally]:
         """Candidate's and stable's outcomes as counted: those of `step`'s process, and the open block."""
@@ -201,18 +202,19 @@ class CompareJudge(BlockJudge[HarmProcess]):
 
     def _start(self) -> None:
         self._prior = Part()
-        self._block = {track: Part() for track in Track}
+        self._block = Part.each()
 
-    def _take(self, outcome: Outcome, *, comparable: bool) -> None:
+    def _take(self, outcome: Outcome, role: Role, *, comparable: bool) -> None:
         if comparable:
-            self._block[outcome.track].add(outcome, self.metric)
+            self._block[outcome.track].add(outcome.amount, role)
         elif outcome.track is Track.STABLE:
-            self._prior.add(outcome, self.metric)
+            self._prior.add(outcome.amount, role)
 
     def _close(self) -> None:
-        if self._step is None or any(part.total < self.needed for part in self._block.values()):
+        fewest = min(self._block[Track.CANDIDATE].total, self._block[Track.STABLE].total)
+        if self._step is None or fewest < self.needed:
             return
-        block, self._block = self._block, {track: Part() for track in Track}
+        block, self._block = self._block, Part.each()
         self.capped += sum(part.excess(self.metric) for part in block.values())
         known = self._known_rate(self._step)
         if self._step not in self._processes and known is not None:
@@ -253,11 +255,11 @@ class MeanJudge(BlockJudge[MeanProcess]):
     """
 
     def __init__(self, gate: Gate, test: Mean, metric: Average, plan: Plan) -> None:
-        super().__init__(gate, plan)
+        super().__init__(gate, plan, Roles(metric.sum, metric.count))
         self.metric: Average = metric
         self.worse_by = test.worse_by
         self._exports = Exports()
-        self._block = {track: Amounts() for track in Track}
+        self._block = Amounts.each()
 
     def notice(self, labels: Mapping[str, str], tracks: Iterable[Track], mode: Mode, since: float) -> None:
         """A series of these versions in that mode has had samples since then (unix seconds)."""
@@ -298,16 +300,17 @@ class MeanJudge(BlockJudge[MeanProcess]):
         self._weigh()
 
     def _start(self) -> None:
-        self._block = {track: Amounts() for track in Track}
+        self._block = Amounts.each()
 
-    def _take(self, outcome: Outcome, *, comparable: bool) -> None:
+    def _take(self, outcome: Outcome, role: Role, *, comparable: bool) -> None:
         if comparable and self._exports.cover(outcome):
-            self._block[outcome.track].add(outcome, self.metric)
+            self._block[outcome.track].add(outcome.amount, role, self.metric.scale)
 
     def _close(self) -> None:
-        if self._step is None or any(part.count < MIN_OUTCOMES for part in self._block.values()):
+        fewest = min(self._block[Track.CANDIDATE].count, self._block[Track.STABLE].count)
+        if self._step is None or fewest < MIN_OUTCOMES:
             return
-        block, self._block = self._block, {track: Amounts() for track in Track}
+        block, self._block = self._block, Amounts.each()
         self._processes.setdefault(self._step, MeanProcess())
         for process in self._gathering():
             process.add(block[Track.CANDIDATE].amount, block[Track.STABLE].amount)

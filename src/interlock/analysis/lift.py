@@ -18,7 +18,7 @@ from interlock.analysis.evidence import MIN_OUTCOMES, Tally
 from interlock.analysis.intervals import Interval, RateDifference
 from interlock.analysis.means import MIN_BLOCKS, MeanProcess
 from interlock.analysis.metrics import Average, Binary, Counter, Histogram, Metric, Proportion
-from interlock.analysis.outcomes import Amounts, Exports, Outcome, Part, is_verified_by
+from interlock.analysis.outcomes import NONE, Amounts, Exports, Outcome, Part, Role, Roles, is_verified_by
 from interlock.analysis.past import subject
 from interlock.analysis.plan import Compare, Gate, Limit, Mean, Mode, Plan, Tail, Track
 from interlock.analysis.presets import families
@@ -134,12 +134,19 @@ def kpi_of(metric: Metric) -> Kpi | None:
 class Meter(ABC):
     """Gathers one KPI in blocks that close as soon as both versions have enough new outcomes."""
 
-    def __init__(self, kpi: Kpi) -> None:
+    def __init__(self, kpi: Kpi, roles: Roles) -> None:
         self.kpi = kpi
+        self._roles = roles
 
-    @abstractmethod
     def take(self, outcome: Outcome) -> None:
         """An outcome that may be compared."""
+        role = self._roles.of(outcome.labels)
+        if role != NONE:
+            self._add(outcome, role)
+
+    @abstractmethod
+    def _add(self, outcome: Outcome, role: Role) -> None:
+        """An outcome of a series that has this role in the metric."""
 
     @abstractmethod
     def close(self) -> None:
@@ -166,22 +173,22 @@ class ShareMeter(Meter):
     """Shares of outcomes, each in the metric's own sense: of what is good, or of what is bad."""
 
     def __init__(self, kpi: Kpi, metric: Binary) -> None:
-        super().__init__(kpi)
+        super().__init__(kpi, Roles(metric.part, metric.total))
         self._metric = metric
         self._seen = RateDifference()
         self.drop()
 
-    def take(self, outcome: Outcome) -> None:
-        self._block[outcome.track].add(outcome, self._metric)
+    def _add(self, outcome: Outcome, role: Role) -> None:
+        self._block[outcome.track].add(outcome.amount, role)
 
     def close(self) -> None:
-        if any(part.total < MIN_OUTCOMES for part in self._block.values()):
+        if min(self._block[Track.CANDIDATE].total, self._block[Track.STABLE].total) < MIN_OUTCOMES:
             return
         self._seen.add(*(self._share(self._block[track]) for track in (Track.CANDIDATE, Track.STABLE)))
         self.drop()
 
     def drop(self) -> None:
-        self._block = {track: Part() for track in Track}
+        self._block = Part.each()
 
     def _share(self, part: Part) -> Tally:
         counts = part.tally(self._metric)
@@ -220,7 +227,7 @@ class MeanMeter(Meter):
     """Means from sums and counts; blocks carry their own variance, so the design effect is in it already."""
 
     def __init__(self, kpi: Kpi, metric: Average) -> None:
-        super().__init__(kpi)
+        super().__init__(kpi, Roles(metric.sum, metric.count))
         self._metric = metric
         self._seen = MeanProcess()
         self._exports = Exports()
@@ -232,18 +239,18 @@ class MeanMeter(Meter):
             for track in tracks:
                 self._exports.notice(track, Mode.LIVE, since)
 
-    def take(self, outcome: Outcome) -> None:
+    def _add(self, outcome: Outcome, role: Role) -> None:
         if self._exports.cover(outcome):
-            self._block[outcome.track].add(outcome, self._metric)
+            self._block[outcome.track].add(outcome.amount, role, self._metric.scale)
 
     def close(self) -> None:
-        if any(amounts.count < MIN_OUTCOMES for amounts in self._block.values()):
+        if min(self._block[Track.CANDIDATE].count, self._block[Track.STABLE].count) < MIN_OUTCOMES:
             return
         self._seen.add(self._block[Track.CANDIDATE].amount, self._block[Track.STABLE].amount)
         self.drop()
 
     def drop(self) -> None:
-        self._block = {track: Amounts() for track in Track}
+        self._block = Amounts.each()
 
     def read(self, effect: float) -> LiftReading:
         means = self._seen.means

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from interlock.analysis.evidence import Tally
 from interlock.analysis.means import Amount
-from interlock.analysis.metrics import Average, Binary
+from interlock.analysis.metrics import Binary, Buckets, Counter
 from interlock.analysis.plan import Mode, Track
 from interlock.analysis.presets import TASKS_VERIFIED
 
@@ -25,6 +26,40 @@ class Outcome:
     amount: float
 
 
+Role = tuple[bool, bool]
+"""Whether a series belongs to the first of a metric's two counters, and whether to the second."""
+
+NONE: Role = (False, False)
+MOST = 1024  # series whose roles are kept
+
+
+class Roles:
+    """What each series is to a metric, found once a series: labels never change, outcomes come without end.
+
+    All outcomes of a series show one and the same object of labels. Those that are kept are held, so no other
+    object has their id.
+    """
+
+    __slots__ = ("_first", "_known", "_second")
+
+    def __init__(self, first: Counter | Buckets, second: Counter | Buckets) -> None:
+        self._first = first
+        self._second = second
+        self._known: dict[int, tuple[Role, Mapping[str, str]]] = {}
+
+    def of(self, labels: Mapping[str, str]) -> Role:
+        """The role of the series with these labels."""
+        known = self._known.get(id(labels))
+        return known[0] if known else self._find(labels)
+
+    def _find(self, labels: Mapping[str, str]) -> Role:
+        if len(self._known) >= MOST:
+            self._known.clear()
+        role = self._first.matches(labels), self._second.matches(labels)
+        self._known[id(labels)] = role, labels
+        return role
+
+
 class Part:
     """Raw counts of a part and the whole, read by different counters."""
 
@@ -34,11 +69,17 @@ class Part:
         self.part = 0.0
         self.total = 0.0
 
-    def add(self, outcome: Outcome, metric: Binary) -> None:
-        if metric.part.matches(outcome.labels):
-            self.part += outcome.amount
-        if metric.total.matches(outcome.labels):
-            self.total += outcome.amount
+    @classmethod
+    def each(cls) -> dict[Track, Part]:
+        """Nothing of either version."""
+        return {Track.CANDIDATE: cls(), Track.STABLE: cls()}
+
+    def add(self, amount: float, role: Role) -> None:
+        """What a series gained; `role`: in the part, and in the whole."""
+        if role[0]:
+            self.part += amount
+        if role[1]:
+            self.total += amount
 
     def state(self) -> list[float]:
         return [self.part, self.total]
@@ -68,8 +109,9 @@ class Exports:
 
     def cover(self, outcome: Outcome) -> bool:
         """Whether both versions have exported it in the outcome's mode since before it."""
-        since = (self._since.get((track, outcome.mode), float("inf")) for track in Track)
-        return outcome.begin >= max(since)
+        candidate = self._since.get((Track.CANDIDATE, outcome.mode), math.inf)
+        stable = self._since.get((Track.STABLE, outcome.mode), math.inf)
+        return candidate <= outcome.begin >= stable
 
     def state(self) -> list[list[Any]]:
         return [[*key, since] for key, since in self._since.items()]
@@ -94,11 +136,18 @@ class Amounts:
     def amount(self) -> Amount:
         return Amount(self.sum, self.count)
 
-    def add(self, outcome: Outcome, metric: Average) -> None:
-        if metric.sum.matches(outcome.labels):
-            self.sum += outcome.amount * metric.scale
-        if metric.count.matches(outcome.labels):
-            self.count += outcome.amount
+    @classmethod
+    def each(cls) -> dict[Track, Amounts]:
+        """Nothing of either version."""
+        return {Track.CANDIDATE: cls(), Track.STABLE: cls()}
+
+    def add(self, amount: float, role: Role, scale: float) -> None:
+        """What a series gained; `role`: in the sum, which `scale` turns into the metric's unit, and in what
+        it is shared by."""
+        if role[0]:
+            self.sum += amount * scale
+        if role[1]:
+            self.count += amount
 
     def state(self) -> list[float]:
         return [self.sum, self.count]
