@@ -36,15 +36,12 @@ class BlockJudge(ABC, Generic[Process]):
     def __init__(self, gate: Gate, plan: Plan, roles: Roles) -> None:
         self.gate = gate
         self._modes = {step.index: step.mode for step in plan.steps if gate.judges(step)}
+        self.planned = list(self._modes)
+        """The steps in which it judges."""
         self._roles = roles
         self.log_e = 0.0
         self._processes: dict[int, Process] = {}
         self._step: int | None = None
-
-    @property
-    def planned(self) -> list[int]:
-        """The steps in which it judges."""
-        return list(self._modes)
 
     def compares(self, mode: Mode, labels: Mapping[str, str]) -> bool:
         """Whether a series is of the metric and of a mode that the gate compares in one step or another."""

@@ -40,7 +40,7 @@ class Scrape:
 
     def later(self, seconds: float) -> Scrape:
         """The same, so much later."""
-        moved = (replace(one, begin=one.begin + seconds, end=one.end + seconds) for one in self.gained)
+        moved = (one._replace(begin=one.begin + seconds, end=one.end + seconds) for one in self.gained)
         return replace(self, at=self.at + seconds, gained=tuple(moved))
 
 
@@ -96,8 +96,8 @@ class Dealer:
         for family, increments in families.items():
             parts += self._family(family, increments, here, share)
         return Dealt(
-            tuple(replace(one, amount=taken) for one, taken in parts if taken > 0),
-            tuple(replace(one, amount=one.amount - taken) for one, taken in parts if one.amount - taken > 0),
+            tuple(one._replace(amount=taken) for one, taken in parts if taken > 0),
+            tuple(one._replace(amount=one.amount - taken) for one, taken in parts if one.amount - taken > 0),
         )
 
     def _family(self, family: str, increments: list[Increment], here: _Pool, share: float) -> list[_Part]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from interlock.analysis.evidence import Tally
 from interlock.analysis.means import Amount
@@ -14,8 +13,7 @@ from interlock.analysis.plan import Mode, Track
 from interlock.analysis.presets import TASKS_VERIFIED
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """An increment of one version's counter: `amount` in (begin, end], unix seconds."""
 
     track: Track

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from interlock.analysis.chances import Chance, binomial
 from interlock.analysis.metrics import Average, Counter, Metric, Proportion
@@ -55,7 +55,7 @@ class Plant:
 
     def _dearer(self, one: Increment) -> Increment:
         dear = isinstance(self.metric, Average) and self.metric.sum.matches(one.labels)
-        return replace(one, amount=one.amount * (1 + self.change)) if dear else one
+        return one._replace(amount=one.amount * (1 + self.change)) if dear else one
 
     def _less(self, one: Increment, metric: Proportion, lost: float, chance: Chance) -> Iterator[Increment]:
         """Some of the part are another outcome instead or, where a counter of its own tells them, none."""
@@ -64,9 +64,9 @@ class Plant:
             return
         gone = binomial(chance, round(one.amount), lost)
         if one.amount > gone:
-            yield replace(one, amount=one.amount - gone)
+            yield one._replace(amount=one.amount - gone)
         if gone and self._flips:
-            yield replace(one, labels={**one.labels, **_other(metric)}, amount=float(gone))
+            yield one._replace(labels={**one.labels, **_other(metric)}, amount=float(gone))
 
     def _more(self, held: list[Increment], metric: Proportion, chance: Chance) -> Iterator[Increment]:
         for one in held:
@@ -75,7 +75,7 @@ class Plant:
             ):
                 target = {k: v for k, v in one.labels.items() if k in _TARGET}
                 labels = {**target, "__name__": metric.part.family, **_like(metric.part)}
-                yield replace(one, labels=labels, amount=float(more))
+                yield one._replace(labels=labels, amount=float(more))
 
 
 _TARGET = frozenset({"namespace", "pod", "instance", "job", "agent", "version", "mode"})

@@ -9,7 +9,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 PROCESS_START = "process_start_time_seconds"
 
@@ -74,14 +74,15 @@ class Series:
 
     def newest(self, until: float) -> Point | None:
         """The last sample that is data at or before `until`."""
+        if self.points and self.points[-1][0] <= until and 0 <= self.points[-1][1] < math.inf:
+            return self.points[-1]
         for at in range(bisect_right(self.points, (until, math.inf)) - 1, -1, -1):
             if 0 <= self.points[at][1] < math.inf:
                 return self.points[at]
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Increment:
+class Increment(NamedTuple):
     """What one counter gained (`amount` > 0) in the interval (`begin`, `end`], unix seconds.
 
     `end` is the sample that showed it; `begin` the sample before it, the target's previous scrape for a

@@ -35,8 +35,12 @@ class Settling:
             point = max(self._due(self._waiting[0][0], origin), self._next(origin))
             if origin + point * self._tick > until:
                 return
-            ready = []
-            while self._waiting and self._due(self._waiting[0][0], origin) <= point:
+            ready, settled = [], -math.inf  # what one scrape shows settles together
+            while self._waiting:
+                end = self._waiting[0][0]
+                if end != settled and self._due(end, origin) > point:
+                    break
+                settled = end
                 ready.append(heapq.heappop(self._waiting)[2])
             self._walked = origin + point * self._tick
             yield self._walked, ready

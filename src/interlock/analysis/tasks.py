@@ -42,7 +42,8 @@ class TaskCounts:
 
     def count(self, outcome: Outcome, stretch: Stretch) -> None:
         """An outcome, of the mode that counts, while the clock of `stretch` ran."""
-        tasks = self._tasks.setdefault((stretch.step.index, outcome.track), Tasks())
+        place = (stretch.step.index, outcome.track)
+        tasks = self._tasks.get(place) or self._tasks.setdefault(place, Tasks())
         match outcome.labels["__name__"]:
             case presets.TASKS_STARTED:
                 tasks.started += outcome.amount

@@ -31,14 +31,17 @@ class Verifying:
         if worked is not None:
             self._seen[mode, verifier] = min(worked, self._since(mode, verifier))
 
-    def choose(self, at: float, settling: Settling, origin: float | None) -> None:
-        """Time has come to the grid point `at`; the grid begins at `origin`."""
+    def choose(self, point: float, settling: Settling, origin: float | None) -> None:
+        """Time has come to the grid point `point`; the grid begins at `origin`."""
         for mode, chosen in self.chosen.items():
-            first = min(self._since(mode, verifier) for verifier in VERIFIERS)
-            if chosen is not None or origin is None or first == math.inf:
+            if chosen is not None or origin is None:
                 continue
+            found = [at for (where, name), at in self._seen.items() if where is mode and name in VERIFIERS]
+            if not found:
+                continue
+            first = min(found)
             settled = settling.point(first, origin)
-            if settled <= at:
+            if settled <= point:
                 self.chosen[mode] = next(v for v in VERIFIERS if self._since(mode, v) <= settled)
 
     def _since(self, mode: Mode, verifier: str) -> float:

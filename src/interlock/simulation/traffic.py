@@ -47,6 +47,8 @@ class _Pod:
     """The last scrape that showed a task more than the one before."""
     silence: float = 0.0
     """The longest time between two such, since that was last asked for."""
+    series: dict[Key, Series] = field(default_factory=dict)
+    """What Prometheus calls each, without samples."""
 
 
 class Traffic:
@@ -103,7 +105,7 @@ class Traffic:
     def taken(self) -> list[Series]:
         """What was scraped and has not been taken yet."""
         found = [
-            Series(self._labelled(name, key), tuple(points))
+            self._series(name, key).at(tuple(points))
             for (name, key), points in self._points.items()
             if name in self._pods and points
         ]
@@ -163,6 +165,12 @@ class Traffic:
         return any(gap.of == "Scrapes" and gap.covers(at - self._begin) for gap in self._story.gaps)
 
     # ------------------------------------------------------------------ what Prometheus has
+    def _series(self, name: str, key: Key) -> Series:
+        known = self._pods[name].series
+        if key not in known:
+            known[key] = Series(self._labelled(name, key), ())
+        return known[key]
+
     def _labelled(self, name: str, key: Key) -> dict[str, str]:
         workload, pod = self._pods[name].workload, f"{name}-sim00"
         return {
