@@ -88,11 +88,14 @@ class BucketReader:
         """Whether it is a bucket that a gate asks for, in a mode in which tasks are compared."""
         return one.name in self._asked and mode_named(one.labels.get("mode")) in self._modes
 
-    def told(self, labels: Mapping[str, str]) -> Mapping[str, str]:
-        """The labels of an increment, with the bounds of its histogram that gates ask for."""
-        if labels.get("__name__") not in self._asked:
-            return labels
-        return {**labels, BOUNDS: self._bounds.get(_histogram(labels), "")}
+    def bounds(self, one: Series) -> str:
+        """Of the bounds that gates ask for, those of the histogram of a series that was read last."""
+        place = self._place(one) if one.name in self._asked else None
+        return self._bounds.get(place[0], "") if place else ""
+
+    def told(self, one: Series) -> Mapping[str, str]:
+        """The labels of a series, with the bounds of its histogram that gates ask for."""
+        return {**one.labels, BOUNDS: self.bounds(one)} if one.name in self._asked else one.labels
 
     def problem(self, gate: Gate, mode: Mode, now: float) -> str:
         """Why the gate's bound cannot be read in a mode, naming the bounds there are; empty when it can."""

@@ -30,9 +30,9 @@ class Collected:
         for one in mine:
             self._first = min(self._first, one.points[0][0])
             self._last = max(self._last, one.points[-1][0])
+        told = {id(one.labels): self._buckets.told(one) for one in mine}
         self._increments += by_looks(
-            Increment(self._buckets.told(one.labels), one.begin, one.end, one.amount)
-            for one in self._counts.advance([*mine, *ages], end)
+            one._replace(labels=told[id(one.labels)]) for one in self._counts.advance([*mine, *ages], end)
         )
 
     def forget(self, before: float) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from itertools import groupby
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from interlock.analysis.buckets import BucketReader
 from interlock.analysis.comparing import BlockJudge, CompareJudge, MeanJudge
 from interlock.analysis.doubles import Doubles
 from interlock.analysis.heard import Heard
+from interlock.analysis.incoming import Incoming, Known, Owned, Source
 from interlock.analysis.judges import EventsJudge, Judge, LimitJudge, heed, judge_of
 from interlock.analysis.lift import Lifts, families_of
 from interlock.analysis.looking import LookingBack
@@ -37,11 +38,10 @@ from interlock.analysis.plan import (
     StepTime,
     Tail,
     Track,
-    mode_named,
 )
-from interlock.analysis.presets import ALERTS, DURATION_BUCKETS, TASKS, TASKS_STARTED, TASKS_VERIFIED
+from interlock.analysis.presets import ALERTS, TASKS, TASKS_STARTED, TASKS_VERIFIED
 from interlock.analysis.report import EvidenceReport, Facts, GateReading, Verdict, mode_of, read
-from interlock.analysis.series import PROCESS_START, Counts, Identity, Increment, Series
+from interlock.analysis.series import PROCESS_START, Counts, Increment, Series
 from interlock.analysis.settling import Settling
 from interlock.analysis.silence import Hearing, NoDataReading, Silence
 from interlock.analysis.spending import Spending
@@ -77,17 +77,8 @@ __all__ = [
 ]
 
 
-class _Source(NamedTuple):
-    """What all increments of a series have in common."""
-
-    mode: Mode | None
-    tracks: list[Track]
-    labels: Mapping[str, str]
-    is_compared: bool
-    counted_by: tuple[LimitJudge | EventsJudge, ...]
-
-
-"""Where outcomes come from, and the labels that judges are shown."""
+_Gain = tuple[Increment, Series, Mode, Known]
+"""What a series has gained, and in which mode."""
 
 
 class AttemptEvidence:
@@ -106,7 +97,7 @@ class AttemptEvidence:
         self._families = families_of(plan, derive_warmup=False) - {PROCESS_START, ALERTS}
         self._buckets = BucketReader(plan)
         self._unprimed = frozenset[str]()
-        self._sides = ((Track.CANDIDATE, plan.candidate), (Track.STABLE, plan.stable))
+        self._incoming = Incoming(plan, self._families)
         self._counts = Counts(since)
         self._doubles = Doubles()
         self._warmups = Warmups(plan)
@@ -117,16 +108,14 @@ class AttemptEvidence:
         self._lifts = Lifts(plan)
         self._spending = Spending()
         self._timeline = timeline(plan, since, (), {})
+        self._laid_out: tuple[tuple[StepTime, ...], dict[int, float]] = (), {}  # what the timeline rests on
         self._settling = Settling(plan.tick, plan.settle)
-        self._handed: dict[Identity, float] = {}  # the last sample of each series that was handed in
         self._heard = Heard()
-        self._owned: dict[Identity, list[Track]] = {}
-        self._exported: set[Identity] = set()
         self._verifying = Verifying(plan.verifier)
         self._tasks = TaskCounts(plan.gates)
         self._hearing = Hearing(plan.settle)
         self._split = Split(plan)
-        self._merge = Merge(plan)
+        self._merge = Merge(plan, self._judges.values())
         self._before = LookingBack(plan.gates, awaits=awaits_past)
         self._before.tell(self._judges.values())
         self._weigh(since)
@@ -152,22 +141,20 @@ class AttemptEvidence:
         """
         now = max(now, self._now)
         series = list(series)
-        owned = [(one, self._owners(one)) for one in self._news(series, now) if self._is_read(one)]
-        mine = [one for one, tracks in owned if tracks or self._is_age(one)]
-        self._buckets.notice(owned, now)
+        news = self._incoming.news(series, now)
+        mine = [one for one, _ in news]
+        self._buckets.notice(((one, known.tracks) for one, known in news), now)
         counted = self._buckets.counted(mine)
         self._warmups.advance(times, mine, now)
-        self._timeline = timeline(self._plan, self._since, times, self._warmups.lengths)
+        self._lay_out(times)
         increments = self._counts.advance(counted, now)
         counters = [one for one in counted if one.name in self._families]
         self._doubles.advance(counters, now, self._counts.process_start)
-        self._notice(owned, now)
-        known: dict[int, _Source] = {}  # all increments of a series have the same labels, not only equal ones
-        outcomes = [found for increment in increments for found in self._outcomes(increment, known)]
-        for end, together in groupby(outcomes, key=lambda found: found[0].end):
+        self._notice(news, now)
+        for end, together in groupby(self._gained(increments, news), key=lambda gain: gain[0].end):
             self._walk_grid(math.nextafter(end, -math.inf))
-            for outcome, source in together:
-                self._take(outcome, source)
+            for gain in together:
+                self._take(*gain)
             self._weigh(end)
         self._walk_grid(now)
         heed(self._judges.values(), series, values or {}, self._timeline, now)
@@ -216,38 +203,23 @@ class AttemptEvidence:
         )
 
     # ------------------------------------------------------------------ what comes in
-    def _news(self, series: Iterable[Series], now: float) -> list[Series]:
-        """Those that hold a sample that was not there before: looks are more frequent than scrapes."""
-        handed, found = self._handed, []
-        for one in series:
-            if not one.points:
-                continue
-            last = one.points[-1][0]
-            if last > now:
-                found.append(one)
-            elif last > handed.get(one.identity, -math.inf):
-                handed[one.identity] = last
-                found.append(one)
-        return found
-
-    def _is_read(self, one: Series) -> bool:
-        return one.name in self._families or one.name in (DURATION_BUCKETS, PROCESS_START)
+    def _lay_out(self, times: tuple[StepTime, ...]) -> None:
+        """The timeline as the clocks and the warm-ups stand."""
+        found = times, dict(self._warmups.lengths)
+        if found != self._laid_out:
+            self._laid_out = found
+            self._timeline = timeline(self._plan, self._since, *found)
 
     @property
     def _read_families(self) -> frozenset[str]:
         """All of whose series the baselines are known; of a histogram only the bounds that are asked for."""
         return self._families | self._buckets.names
 
-    def _is_age(self, one: Series) -> bool:
-        """Whether it tells how old a process of either version is; it need not carry the version's label."""
-        pod = one.labels.get("pod", "")
-        return one.name == PROCESS_START and any(pod.startswith(side.pod_prefix) for _, side in self._sides)
-
-    def _notice(self, series: Iterable[tuple[Series, list[Track]]], now: float) -> None:
+    def _notice(self, news: Iterable[Owned], now: float) -> None:
         """Remember when each version was last heard of, and which verifiers are at work."""
-        for one, tracks in series:
-            mode, newest = mode_named(one.labels.get("mode")), one.newest(now) if tracks else None
-            if mode is None or newest is None:
+        for one, known in news:
+            mode, tracks, newest = known.mode, known.tracks, one.newest(now)
+            if mode is None or not tracks or newest is None:
                 continue
             self._spending.notice(one.name, tracks)
             for track in tracks:
@@ -255,8 +227,8 @@ class AttemptEvidence:
                 if mode is Mode.LIVE and one.name == TASKS_STARTED:
                     self._split.notice(track, one.labels.get("pod", ""), newest[0])
             self._verifying.notice(one, mode, now)
-            if one.identity not in self._exported:
-                self._exported.add(one.identity)
+            if not known.is_exported:
+                known.is_exported = True
                 self._notice_exports(one, tracks, mode)
 
     def _notice_exports(self, one: Series, tracks: list[Track], mode: Mode) -> None:
@@ -267,51 +239,45 @@ class AttemptEvidence:
         if mode is Mode.LIVE:
             self._lifts.notice(one.labels, tracks, first)
 
-    def _owners(self, one: Series) -> list[Track]:
-        """The versions that a series comes from."""
-        known = self._owned.get(one.identity)
-        if known is None:
-            known = self._owned[one.identity] = self._tracks(one.labels)
-        return known
-
-    def _tracks(self, labels: Mapping[str, str]) -> list[Track]:
-        return [track for track, side in self._sides if side.owns(labels)]
-
-    def _outcomes(self, increment: Increment, known: dict[int, _Source]) -> list[tuple[Outcome, _Source]]:
-        source = known.get(id(increment.labels))
-        if source is None:
-            source = known[id(increment.labels)] = self._source(increment.labels)
-        mode = source.mode
-        if mode is None or increment.end <= self._since:
-            return []
+    def _gained(self, increments: Iterable[Increment], news: Iterable[Owned]) -> list[_Gain]:
+        """What either version has gained since the evidence began, in shadow or live."""
+        # all increments of a series have the same labels, not only equal ones
+        known = {id(one.labels): (one, known.mode, known) for one, known in news if known.mode is not None}
         return [
-            (Outcome(track, mode, source.labels, increment.begin, increment.end, increment.amount), source)
-            for track in source.tracks
+            (gain, *known[id(gain.labels)])
+            for gain in increments
+            if gain.end > self._since and id(gain.labels) in known
         ]
 
-    def _source(self, increased: Mapping[str, str]) -> _Source:
-        mode, labels = mode_named(increased.get("mode")), self._buckets.told(increased)
-        counting = [judge for judge in self._judges.values() if isinstance(judge, LimitJudge | EventsJudge)]
-        return _Source(
-            mode,
-            self._tracks(increased),
-            labels,
-            mode is not None and self._is_compared(mode, labels),
-            tuple(judge for judge in counting if judge.reads(labels)),
-        )
+    def _source(self, one: Series, known: Known, mode: Mode) -> Source:
+        """Found anew only where the series belongs to a histogram whose buckets have changed."""
+        source, bounds = known.source, self._buckets.bounds(one)
+        if source is None or source.bounds != bounds:
+            labels = self._buckets.told(one)
+            every = self._judges.values()
+            counting = (judge for judge in every if isinstance(judge, LimitJudge | EventsJudge))
+            counted_by = tuple(judge for judge in counting if judge.reads(labels))
+            source = known.source = Source(labels, bounds, self._is_compared(mode, labels), counted_by)
+        return source
 
-    def _take(self, outcome: Outcome, source: _Source) -> None:
-        """Count an outcome where it counts at once, and keep it for the comparisons."""
-        self._spending.count(outcome)
-        if outcome.labels["__name__"] in (TASKS, TASKS_STARTED):
-            self._take_task(outcome)
-        if outcome.track is Track.CANDIDATE and source.counted_by:
-            place = self._timeline.place(outcome.mode, outcome.begin, outcome.end)
-            if place:
-                for judge in source.counted_by:
-                    judge.add(outcome, place)
-        if source.is_compared:
-            self._settling.hold(outcome)
+    def _take(self, increment: Increment, one: Series, mode: Mode, known: Known) -> None:
+        """Count what happened where it counts at once, and keep it for the comparisons."""
+        source = self._source(one, known, mode)
+        for track in known.tracks:
+            outcome = Outcome(track, mode, source.labels, increment.begin, increment.end, increment.amount)
+            self._spending.count(outcome)
+            if known.is_task:
+                self._take_task(outcome)
+            if track is Track.CANDIDATE and source.counted_by:
+                self._count(outcome, source.counted_by)
+            if source.is_compared:
+                self._settling.hold(outcome)
+
+    def _count(self, outcome: Outcome, counted_by: Iterable[LimitJudge | EventsJudge]) -> None:
+        place = self._timeline.place(outcome.mode, outcome.begin, outcome.end)
+        if place:
+            for judge in counted_by:
+                judge.add(outcome, place)
 
     def _take_task(self, outcome: Outcome) -> None:
         stretch = self._timeline.clocked(outcome.end)
@@ -339,7 +305,7 @@ class AttemptEvidence:
             self._weigh(point)
 
     def _weigh(self, at: float) -> None:
-        self._merge.weigh(self._judges.values(), self._spoilt, at)
+        self._merge.weigh(self._spoilt, at)
 
     def _spoilt(self, judge: Judge) -> tuple[str, ...]:
         """Pods whose doubled counts this gate would rest on."""
@@ -478,9 +444,7 @@ class AttemptEvidence:
 
     def prime(self, series: Iterable[Series]) -> None:
         """Find the missing baselines in samples of some scrapes up to `now`."""
-        read = self._buckets.counted([one for one in series if self._is_read(one)])
-        mine = [one for one in read if self._tracks(one.labels) or self._is_age(one)]
-        self._counts.prime(mine, self._now)
+        self._counts.prime(self._buckets.counted(self._incoming.mine(series)), self._now)
         self._unprimed = frozenset()
 
     def _frame(self) -> str:

@@ -135,7 +135,8 @@ class EventsJudge:
             self.count += outcome.amount
 
     @property
-    def exceeded(self) -> bool:
+    def failed(self) -> bool:
+        """Whether there are more than are allowed."""
         return self.count > self.maximum
 
     def state(self) -> dict[str, Any]:
@@ -155,6 +156,11 @@ class AlertJudge:
         self.fired: tuple[float, str] | None = None
         self._test = test
         self._candidate = plan.candidate.version
+
+    @property
+    def failed(self) -> bool:
+        """Whether one has fired."""
+        return self.fired is not None
 
     def add(self, series: Iterable[Series], timeline: Timeline, now: float) -> None:
         """Samples up to `now`; they count from the first step on, in steps in which the gate judges."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, assert_never
+from typing import Any
 
 from interlock.analysis.comparing import CompareJudge, MeanJudge
 from interlock.analysis.evidence import log_mean, rejected
@@ -17,6 +17,7 @@ from interlock.analysis.report import Standing
 from interlock.analysis.values import ValueJudge
 
 Weighed = CompareJudge | MeanJudge | LimitJudge
+Alone = EventsJudge | AlertJudge | ValueJudge
 
 
 class Merge:
@@ -26,7 +27,13 @@ class Merge:
     are: an edited gate makes another mean, for which alpha is spent anew.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, judges: Iterable[Judge]) -> None:
+        self._judges = tuple(judges)
+        self._weighed = [judge for judge in self._judges if isinstance(judge, Weighed) and judge.planned]
+        self._alone = [judge for judge in self._judges if isinstance(judge, Alone)]
+        self._certified = [judge for judge in self._weighed if judge.gate.advance is not Advance.NO_HARM]
+        self._weights = [float(judge.gate.weight) for judge in self._weighed]
+        self._shares = [math.log(weight / sum(self._weights)) for weight in self._weights]
         self._threshold = plan.threshold
         begun = (gate.since for gate in plan.gates if gate.since < math.inf)
         self._begins = max(begun, default=-math.inf)
@@ -58,53 +65,39 @@ class Merge:
         """A gate's place in the merge."""
         return self._standings[judge.gate.name]
 
-    def weigh(self, judges: Iterable[Judge], spoilt: Callable[[Judge], Sequence[str]], at: float) -> None:
+    def weigh(self, spoilt: Callable[[Judge], Sequence[str]], at: float) -> None:
         """The gates as they stand at `at` (unix seconds), which must not go back."""
-        weighed: list[Weighed] = []
-        for judge in judges:
-            match judge:
-                case EventsJudge():
-                    if judge.exceeded and not spoilt(judge):
-                        self._standings[judge.gate.name] = Standing(failed=True)
-                case ValueJudge():
-                    if judge.failed_at is not None:
-                        self._standings[judge.gate.name] = Standing(failed=True)
-                case AlertJudge():
-                    if judge.fired:
-                        self._standings[judge.gate.name] = Standing(failed=True)
-                case CompareJudge() | MeanJudge() | LimitJudge():
-                    if judge.planned:
-                        weighed.append(judge)
-                        self._certify(judge)
-                case _:
-                    assert_never(judge)
-        if weighed:
-            self._merge(weighed, [0.0 if spoilt(judge) else judge.log_e for judge in weighed], at)
+        for judge in self._alone:
+            # alerts and values count nothing, so no doubled count spoils them
+            if judge.failed and not (isinstance(judge, EventsJudge) and spoilt(judge)):
+                self._standings[judge.gate.name] = Standing(failed=True)
+        for certifying in self._certified:
+            self._certify(certifying)
+        if self._weighed:
+            self._merge([0.0 if spoilt(judge) else judge.log_e for judge in self._weighed], at)
 
     def _certify(self, judge: Weighed) -> None:
-        if judge.gate.advance is not Advance.NO_HARM:
-            for step in judge.planned:
-                place = (judge.gate.name, step)
-                found = max(judge.certified(step), self._certificates.get(place, 0.0))
-                if found > 0:
-                    self._certificates[place] = found
+        for step in judge.planned:
+            place = (judge.gate.name, step)
+            found = max(judge.certified(step), self._certificates.get(place, 0.0))
+            if found > 0:
+                self._certificates[place] = found
 
-    def _merge(self, judges: list[Weighed], logs: list[float], at: float) -> None:
+    def _merge(self, logs: list[float], at: float) -> None:
         all_in_force = at > self._begins
         if self._merged == (logs, all_in_force):
             return
         self._merged = (logs, all_in_force)
-        weights = [float(judge.gate.weight) for judge in judges]
-        named = rejected(logs, weights, self._threshold) if all_in_force else ()
-        for place, judge in enumerate(judges):
+        named = rejected(logs, self._weights, self._threshold) if all_in_force else ()
+        for place, judge in enumerate(self._weighed):
             before = self.standing(judge)
             self._standings[judge.gate.name] = Standing(
                 logs[place],
                 max(logs[place], before.peak),
                 before.failed or place in named,
-                math.log(weights[place] / sum(weights)),
+                self._shares[place],
             )
-        self.value = log_mean(logs, weights)
+        self.value = log_mean(logs, self._weights)
         if all_in_force:
             self.peak = max(self.peak, self.value)
 

@@ -69,6 +69,11 @@ class ValueJudge:
         if self._out >= IN_A_ROW and value.at - self.out_since >= self.lasting and self.failed_at is None:
             self.failed_at = value.found
 
+    @property
+    def failed(self) -> bool:
+        """Whether the number was out of bounds for long enough."""
+        return self.failed_at is not None
+
     def told(self, number: float) -> str:
         """A number with its unit."""
         return f"{number:.6g} {self.unit}".strip()
