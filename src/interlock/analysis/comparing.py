@@ -18,7 +18,17 @@ from interlock.analysis.dispersion import deflated
 from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally, log_mean
 from interlock.analysis.means import MIN_BLOCKS, Amount, MeanProcess
 from interlock.analysis.metrics import Average, Binary
-from interlock.analysis.outcomes import NONE, Amounts, Exports, Outcome, Part, Role, Roles, is_verified_by
+from interlock.analysis.outcomes import (
+    NONE,
+    Amounts,
+    Exports,
+    Outcome,
+    Part,
+    PerSeries,
+    Role,
+    is_verified_by,
+    roles,
+)
 from interlock.analysis.past import Past
 from interlock.analysis.plan import Advance, Compare, Gate, Mean, Mode, Plan, Tail, Track
 from interlock.analysis.timeline import Clocked
@@ -33,12 +43,12 @@ class BlockJudge(ABC, Generic[Process]):
 
     metric: Binary | Average
 
-    def __init__(self, gate: Gate, plan: Plan, roles: Roles) -> None:
+    def __init__(self, gate: Gate, plan: Plan, role_of: PerSeries[Role]) -> None:
         self.gate = gate
         self._modes = {step.index: step.mode for step in plan.steps if gate.judges(step)}
         self.planned = list(self._modes)
         """The steps in which it judges."""
-        self._roles = roles
+        self._roles = role_of
         self.log_e = 0.0
         self._processes: dict[int, Process] = {}
         self._step: int | None = None
@@ -141,7 +151,7 @@ class CompareJudge(BlockJudge[HarmProcess]):
     """Evidence that more of the candidate's outcomes are bad."""
 
     def __init__(self, gate: Gate, test: Compare | Tail, metric: Binary, plan: Plan) -> None:
-        super().__init__(gate, plan, Roles(metric.part, metric.total))
+        super().__init__(gate, plan, roles(metric))
         self.metric: Binary = metric
         self.past = Past()
         self.capped = 0.0
@@ -252,7 +262,7 @@ class MeanJudge(BlockJudge[MeanProcess]):
     """
 
     def __init__(self, gate: Gate, test: Mean, metric: Average, plan: Plan) -> None:
-        super().__init__(gate, plan, Roles(metric.sum, metric.count))
+        super().__init__(gate, plan, roles(metric))
         self.metric: Average = metric
         self.worse_by = test.worse_by
         self._exports = Exports()

@@ -56,4 +56,4 @@ def _chi_square(looks: Sequence[Tally]) -> tuple[float, int] | None:
 
 def deflated(counts: Tally, effect: float) -> Tally:
     """The independent outcomes that `counts` are worth; `effect` ≥ 1. The e-processes take fractions."""
-    return Tally(counts.good / effect, counts.total / effect)
+    return counts if effect == 1.0 else Tally(counts.good / effect, counts.total / effect)

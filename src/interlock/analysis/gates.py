@@ -77,7 +77,7 @@ __all__ = [
 ]
 
 
-_Gain = tuple[Increment, Series, Mode, Known]
+_Gain = tuple[Increment, Mode, Known, Source]
 """What a series has gained, and in which mode."""
 
 
@@ -242,12 +242,23 @@ class AttemptEvidence:
     def _gained(self, increments: Iterable[Increment], news: Iterable[Owned]) -> list[_Gain]:
         """What either version has gained since the evidence began, in shadow or live."""
         # all increments of a series have the same labels, not only equal ones
-        known = {id(one.labels): (one, known.mode, known) for one, known in news if known.mode is not None}
-        return [
-            (gain, *known[id(gain.labels)])
-            for gain in increments
-            if gain.end > self._since and id(gain.labels) in known
-        ]
+        of = {id(one.labels): (one, known) for one, known in news}
+        kinds: dict[int, tuple[Mode, Known, Source] | None] = {}
+        gained: list[_Gain] = []
+        for gain in increments:
+            if gain.end <= self._since:
+                continue
+            place = id(gain.labels)
+            if place not in kinds:
+                kinds[place] = self._kind(*of[place])
+            kind = kinds[place]
+            if kind is not None:
+                gained.append((gain, *kind))
+        return gained
+
+    def _kind(self, one: Series, known: Known) -> tuple[Mode, Known, Source] | None:
+        """What all gains of a series at one look have in common; None where they are of no mode."""
+        return None if known.mode is None else (known.mode, known, self._source(one, known, known.mode))
 
     def _source(self, one: Series, known: Known, mode: Mode) -> Source:
         """Found anew only where the series belongs to a histogram whose buckets have changed."""
@@ -260,9 +271,8 @@ class AttemptEvidence:
             source = known.source = Source(labels, bounds, self._is_compared(mode, labels), counted_by)
         return source
 
-    def _take(self, increment: Increment, one: Series, mode: Mode, known: Known) -> None:
+    def _take(self, increment: Increment, mode: Mode, known: Known, source: Source) -> None:
         """Count what happened where it counts at once, and keep it for the comparisons."""
-        source = self._source(one, known, mode)
         for track in known.tracks:
             outcome = Outcome(track, mode, source.labels, increment.begin, increment.end, increment.amount)
             self._spending.count(outcome)

@@ -13,7 +13,7 @@ from interlock.analysis.comparing import CompareJudge, MeanJudge
 from interlock.analysis.dispersion import deflated
 from interlock.analysis.evidence import Tally, above, log_mean
 from interlock.analysis.metrics import Average, EventCount, Histogram, Proportion, Query
-from interlock.analysis.outcomes import Outcome, Part, Roles
+from interlock.analysis.outcomes import Outcome, Part, roles
 from interlock.analysis.past import Past
 from interlock.analysis.plan import Alert, Compare, Events, Gate, Limit, Mean, Mode, Plan, Tail, Value
 from interlock.analysis.presets import ALERTS
@@ -31,7 +31,7 @@ class LimitJudge:
         self.planned = [step.index for step in plan.steps if gate.judges(step)]
         self.maximum = test.maximum
         self.past: Past | None = Past()
-        self._roles = Roles(metric.part, metric.total)
+        self._roles = roles(metric)
         self._parts: dict[int, Part] = {}
         self._modes = {step.index: step.mode for step in plan.steps}
         self._logs: dict[int, float] = {}  # evidence of each process, forgotten when its counts change

@@ -18,7 +18,17 @@ from interlock.analysis.evidence import MIN_OUTCOMES, Tally
 from interlock.analysis.intervals import Interval, RateDifference
 from interlock.analysis.means import MIN_BLOCKS, MeanProcess
 from interlock.analysis.metrics import Average, Binary, Counter, Histogram, Metric, Proportion
-from interlock.analysis.outcomes import NONE, Amounts, Exports, Outcome, Part, Role, Roles, is_verified_by
+from interlock.analysis.outcomes import (
+    NONE,
+    Amounts,
+    Exports,
+    Outcome,
+    Part,
+    PerSeries,
+    Role,
+    is_verified_by,
+    role_in,
+)
 from interlock.analysis.past import subject
 from interlock.analysis.plan import Compare, Gate, Limit, Mean, Mode, Plan, Tail, Track
 from interlock.analysis.presets import families
@@ -134,19 +144,12 @@ def kpi_of(metric: Metric) -> Kpi | None:
 class Meter(ABC):
     """Gathers one KPI in blocks that close as soon as both versions have enough new outcomes."""
 
-    def __init__(self, kpi: Kpi, roles: Roles) -> None:
+    def __init__(self, kpi: Kpi) -> None:
         self.kpi = kpi
-        self._roles = roles
-
-    def take(self, outcome: Outcome) -> None:
-        """An outcome that may be compared."""
-        role = self._roles.of(outcome.labels)
-        if role != NONE:
-            self._add(outcome, role)
 
     @abstractmethod
-    def _add(self, outcome: Outcome, role: Role) -> None:
-        """An outcome of a series that has this role in the metric."""
+    def take(self, outcome: Outcome, role: Role) -> None:
+        """An outcome that may be compared, of a series that has this role in the metric."""
 
     @abstractmethod
     def close(self) -> None:
@@ -173,12 +176,12 @@ class ShareMeter(Meter):
     """Shares of outcomes, each in the metric's own sense: of what is good, or of what is bad."""
 
     def __init__(self, kpi: Kpi, metric: Binary) -> None:
-        super().__init__(kpi, Roles(metric.part, metric.total))
+        super().__init__(kpi)
         self._metric = metric
         self._seen = RateDifference()
         self.drop()
 
-    def _add(self, outcome: Outcome, role: Role) -> None:
+    def take(self, outcome: Outcome, role: Role) -> None:
         self._block[outcome.track].add(outcome.amount, role)
 
     def close(self) -> None:
@@ -227,7 +230,7 @@ class MeanMeter(Meter):
     """Means from sums and counts; blocks carry their own variance, so the design effect is in it already."""
 
     def __init__(self, kpi: Kpi, metric: Average) -> None:
-        super().__init__(kpi, Roles(metric.sum, metric.count))
+        super().__init__(kpi)
         self._metric = metric
         self._seen = MeanProcess()
         self._exports = Exports()
@@ -239,7 +242,7 @@ class MeanMeter(Meter):
             for track in tracks:
                 self._exports.notice(track, Mode.LIVE, since)
 
-    def _add(self, outcome: Outcome, role: Role) -> None:
+    def take(self, outcome: Outcome, role: Role) -> None:
         if self._exports.cover(outcome):
             self._block[outcome.track].add(outcome.amount, role, self._metric.scale)
 
@@ -298,14 +301,12 @@ class Lifts:
 
     plan: Plan
     meters: tuple[Meter, ...] = field(init=False)
-    _of: dict[str, list[Meter]] = field(init=False, default_factory=dict)  # by family: looked up per outcome
+    _takers: PerSeries[tuple[tuple[Meter, Role], ...]] = field(init=False)
     _step: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.meters = tuple(meter_of(kpi) for kpi in measured(self.plan))
-        for meter in self.meters:
-            for family in meter.kpi.families:
-                self._of.setdefault(family, []).append(meter)
+        self._takers = PerSeries(self._who_takes)
 
     @property
     def looks_at(self) -> frozenset[str]:
@@ -314,11 +315,11 @@ class Lifts:
 
     def counts(self, labels: Mapping[str, str]) -> bool:
         """Whether a series with these labels is part of any."""
-        return any(meter.kpi.metric.counts(labels) for meter in self._of.get(labels["__name__"], ()))
+        return bool(self._takers.of(labels))
 
     def notice(self, labels: Mapping[str, str], tracks: Iterable[Track], since: float) -> None:
         """A live series of these versions has had samples since then (unix seconds)."""
-        for meter in self._of.get(labels["__name__"], ()):
+        for meter in self.meters:
             if isinstance(meter, MeanMeter):
                 meter.notice(labels, tracks, since)
 
@@ -336,11 +337,16 @@ class Lifts:
                 or outcome.begin < stretch.warm
             ):
                 continue
-            for meter in self._of.get(outcome.labels["__name__"], ()):
+            for meter, role in self._takers.of(outcome.labels):
                 if not meter.kpi.metric.verified or is_verified_by(verifier, outcome):
-                    meter.take(outcome)
+                    meter.take(outcome, role)
         for meter in self.meters:
             meter.close()
+
+    def _who_takes(self, labels: Mapping[str, str]) -> tuple[tuple[Meter, Role], ...]:
+        """The meters that a series with these labels belongs to, and what it is to each."""
+        every = ((meter, role_in(meter.kpi.metric, labels)) for meter in self.meters)
+        return tuple((meter, found) for meter, found in every if found != NONE)
 
     def _enter(self, step: int) -> None:
         """A block must not span a change of weights: shares and base may move together."""

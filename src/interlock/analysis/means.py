@@ -52,15 +52,25 @@ class MeanProcess:
         if candidate.count <= 0 or stable.count <= 0:
             return
         w = candidate.count * stable.count / (candidate.count + stable.count)
-        block = (w * candidate.sum / candidate.count, w * stable.sum / stable.count, w)
+        a, b = w * candidate.sum / candidate.count, w * stable.sum / stable.count
         self.blocks += 1
-        before = tuple(x - m for x, m in zip(block, self._centre, strict=True))
-        a, b, c = (m + d / self.blocks for m, d in zip(self._centre, before, strict=True))
-        self._centre = (a, b, c)
-        after = tuple(x - m for x, m in zip(block, self._centre, strict=True))
-        pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+        mean_a, mean_b, mean_w = self._centre
+        off_a, off_b, off_w = a - mean_a, b - mean_b, w - mean_w  # from the means before, and then after it
+        mean_a, mean_b, mean_w = (
+            mean_a + off_a / self.blocks,
+            mean_b + off_b / self.blocks,
+            mean_w + off_w / self.blocks,
+        )
+        self._centre = (mean_a, mean_b, mean_w)
+        a, b, w = a - mean_a, b - mean_b, w - mean_w
+        aa, ab, aw, bb, bw, ww = self._moments
         self._moments = [
-            moment + before[i] * after[j] for moment, (i, j) in zip(self._moments, pairs, strict=True)
+            aa + off_a * a,
+            ab + off_a * b,
+            aw + off_a * w,
+            bb + off_b * b,
+            bw + off_b * w,
+            ww + off_w * w,
         ]
         self.candidate += candidate
         self.stable += stable

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from interlock.analysis.evidence import Tally
 from interlock.analysis.means import Amount
-from interlock.analysis.metrics import Binary, Buckets, Counter
+from interlock.analysis.metrics import Average, Binary
 from interlock.analysis.plan import Mode, Track
 from interlock.analysis.presets import TASKS_VERIFIED
 
@@ -24,38 +25,51 @@ class Outcome(NamedTuple):
     amount: float
 
 
-Role = tuple[bool, bool]
-"""Whether a series belongs to the first of a metric's two counters, and whether to the second."""
-
-NONE: Role = (False, False)
-MOST = 1024  # series whose roles are kept
+Found = TypeVar("Found")
+MOST = 1024  # series of which it is kept
 
 
-class Roles:
-    """What each series is to a metric, found once a series: labels never change, outcomes come without end.
+class PerSeries(Generic[Found]):
+    """What follows from labels, found once a series: they never change, and outcomes come without end.
 
     All outcomes of a series show one and the same object of labels. Those that are kept are held, so no other
     object has their id.
     """
 
-    __slots__ = ("_first", "_known", "_second")
+    __slots__ = ("_find", "_known")
 
-    def __init__(self, first: Counter | Buckets, second: Counter | Buckets) -> None:
-        self._first = first
-        self._second = second
-        self._known: dict[int, tuple[Role, Mapping[str, str]]] = {}
+    def __init__(self, find: Callable[[Mapping[str, str]], Found]) -> None:
+        self._find = find
+        self._known: dict[int, tuple[Found, Mapping[str, str]]] = {}
 
-    def of(self, labels: Mapping[str, str]) -> Role:
-        """The role of the series with these labels."""
+    def of(self, labels: Mapping[str, str]) -> Found:
+        """What follows from these labels."""
         known = self._known.get(id(labels))
-        return known[0] if known else self._find(labels)
+        return known[0] if known else self._first(labels)
 
-    def _find(self, labels: Mapping[str, str]) -> Role:
+    def _first(self, labels: Mapping[str, str]) -> Found:
         if len(self._known) >= MOST:
             self._known.clear()
-        role = self._first.matches(labels), self._second.matches(labels)
-        self._known[id(labels)] = role, labels
-        return role
+        found = self._find(labels)
+        self._known[id(labels)] = found, labels
+        return found
+
+
+Role = tuple[bool, bool]
+"""Whether a series belongs to the first of a metric's two counters, and whether to the second."""
+
+NONE: Role = (False, False)
+
+
+def role_in(metric: Binary | Average, labels: Mapping[str, str]) -> Role:
+    """In the metric's part and in its total; or in its sum, and in what that is shared by."""
+    first, second = (metric.sum, metric.count) if isinstance(metric, Average) else (metric.part, metric.total)
+    return first.matches(labels), second.matches(labels)
+
+
+def roles(metric: Binary | Average) -> PerSeries[Role]:
+    """The role of each series in a metric."""
+    return PerSeries(partial(role_in, metric))
 
 
 class Part:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, assert_never
 
@@ -255,14 +255,12 @@ class PlannedStep:
     min_tasks: int = 0
     compares: bool = True
     share: float = 1.0
+    mode: Mode = field(init=False, repr=False, compare=False)
+    """The only one whose outcomes count in this step. A field, for it is asked for at every outcome."""
 
     def __post_init__(self) -> None:
         _require(0 < self.share <= 1, f"step {self.index}: share must be above 0 and at most 1")
-
-    @property
-    def mode(self) -> Mode:
-        """The only mode whose outcomes count in this step."""
-        return Mode.SHADOW if self.kind == "shadow" else Mode.LIVE
+        object.__setattr__(self, "mode", Mode.SHADOW if self.kind == "shadow" else Mode.LIVE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 PROCESS_START = "process_start_time_seconds"
@@ -122,18 +123,20 @@ class Counts:
 
     def advance(self, series: Iterable[Series], cut: float) -> list[Increment]:
         """Consume the points with t ≤ `cut` not consumed before; increments come in order of time."""
-        found: list[tuple[float, Identity, Increment]] = []
+        gained: list[tuple[Identity, list[Increment]]] = []
         for state, batch in self._fresh(series, cut):
             state.open(batch)
             for identity, (labels, points) in batch.items():
-                if labels.get("__name__") == PROCESS_START:
-                    state.seen[identity] = points[-1]
-                else:
-                    counted = self._count(state, identity, labels, points)
-                    found += [(increment.end, identity, increment) for increment in counted]
-            state.close()
-        found.sort(key=lambda item: item[:2])
-        return [increment for _, _, increment in found]
+                if labels.get("__name__") != PROCESS_START:
+                    counted = self._count(state, state.seen.get(identity), labels, points)
+                    if counted:
+                        gained.append((identity, counted))
+            state.close(batch)
+        # what ends together comes in order of labels: sorting is stable, and series are fewer than samples
+        gained.sort(key=_identity)
+        found = [one for _, counted in gained for one in counted]
+        found.sort(key=_end)
+        return found
 
     def prime(self, series: Iterable[Series], cut: float) -> None:
         """Take what series not seen before were at `cut` for their baselines: what they did until then is not
@@ -147,8 +150,7 @@ class Counts:
         for target, batch in batches.items():
             state = self._targets[target]
             state.open(batch)
-            state.seen |= {identity: points[-1] for identity, (_, points) in batch.items()}
-            state.close()
+            state.close(batch)
 
     def state(self, number: Callable[[Identity], int], *, baselines: bool) -> dict[str, Any]:
         """As JSON, series by their numbers; without `baselines` they must be found by `prime`."""
@@ -173,7 +175,7 @@ class Counts:
             target.seen = {identities[at]: (float(time), float(value)) for at, time, value in held["seen"]}
             self._targets[target_of(dict(next(iter(target.seen))))] = target
 
-    def _fresh(self, series: Iterable[Series], cut: float) -> Iterable[tuple[_Target, _Batch]]:
+    def _fresh(self, series: Iterable[Series], cut: float) -> list[tuple[_Target, _Batch]]:
         """Points not yet consumed, by target and series; a series handed in twice is joined."""
         batches: dict[Target, _Batch] = {}
         for one in series:
@@ -188,17 +190,19 @@ class Counts:
         return [(self._targets[target], batch) for target, batch in batches.items()]
 
     def _count(
-        self, target: _Target, identity: Identity, labels: Mapping[str, str], points: list[Point]
-    ) -> Iterator[Increment]:
-        last = target.seen.get(identity)
+        self, target: _Target, last: Point | None, labels: Mapping[str, str], points: list[Point]
+    ) -> list[Increment]:
+        """What a series gained whose sample before these was `last`."""
+        found = []
         for time, value in points:
             begin, base = (
                 self._birth(target, labels, time, value) if last is None else target.base(last, time)
             )
             base = 0.0 if value < base else base  # a counter that falls has been reset
-            last = target.seen[identity] = (time, value)
+            last = (time, value)
             if value > base:
-                yield Increment(labels, begin, time, value - base)
+                found.append(Increment(labels, begin, time, value - base))
+        return found
 
     def _birth(
         self, target: _Target, labels: Mapping[str, str], time: float, value: float
@@ -216,6 +220,8 @@ class Counts:
 
 
 _Batch = dict[Identity, tuple[Mapping[str, str], list[Point]]]
+_end = attrgetter("end")
+_identity = itemgetter(0)
 
 
 class _Target:
@@ -240,8 +246,11 @@ class _Target:
             if not self.starts or (time > self.starts[-1][0] and value > self.starts[-1][1] + START_JITTER):
                 self.starts.append((time, value))
 
-    def close(self) -> None:
-        """Keep the first scrape and the newest: enough to tell a birth from a first sight."""
+    def close(self, batch: _Batch) -> None:
+        """Keep each series' last sample, the first scrape and the newest: enough to tell a birth from a first
+        sight."""
+        for identity, (_, points) in batch.items():
+            self.seen[identity] = points[-1]
         self.scrapes = sorted({self.scrapes[0], self.scrapes[-1]}) if self.scrapes else []
 
     def scrape_before(self, time: float) -> float | None:
@@ -259,6 +268,8 @@ class _Target:
         A process start between two samples proves it even where the value did not fall. Where the age of the
         process is not exported, a series that was absent from a scrape in between has been born again.
         """
+        if self.starts and self.starts[-1][0] <= before:
+            return False  # the newest process was there already
         old, new = self.start_at(before), self.start_at(time)
         if old is None or new is None:
             absent = self.scrape_before(time)
