@@ -69,8 +69,10 @@ class BucketReader:
 
     def _place(self, one: Series) -> tuple[Identity, float] | None:
         """Histogram and bound of a bucket that a gate asks for; None of all else."""
+        if one.name not in self._asked:
+            return None
         if one.identity not in self._places:
-            bound = bucket_bound(one.labels.get("le", "")) if self._is_asked_for(one) else None
+            bound = bucket_bound(one.labels.get("le", "")) if self._is_compared(one) else None
             self._places[one.identity] = None if bound is None else (_histogram(one.labels), bound)
         return self._places[one.identity]
 
@@ -84,13 +86,13 @@ class BucketReader:
         place = self._place(one)
         return place is not None and (place[1] == math.inf or place[1] in self._asked[one.name])
 
-    def _is_asked_for(self, one: Series) -> bool:
-        """Whether it is a bucket that a gate asks for, in a mode in which tasks are compared."""
-        return one.name in self._asked and mode_named(one.labels.get("mode")) in self._modes
+    def _is_compared(self, one: Series) -> bool:
+        """Whether it is a bucket in a mode in which tasks are compared."""
+        return mode_named(one.labels.get("mode")) in self._modes
 
     def bounds(self, one: Series) -> str:
         """Of the bounds that gates ask for, those of the histogram of a series that was read last."""
-        place = self._place(one) if one.name in self._asked else None
+        place = self._place(one)
         return self._bounds.get(place[0], "") if place else ""
 
     def told(self, one: Series) -> Mapping[str, str]:

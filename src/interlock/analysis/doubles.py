@@ -6,6 +6,7 @@ Its counts are then doubled, and evidence drawn from them would be too strong; n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from interlock.analysis.series import Identity, Series, Target, target_of
@@ -17,12 +18,25 @@ SCRAPE_LABELS = frozenset(
 SAME_PROCESS = 2.0  # seconds by which start times of one process may differ
 
 
+@dataclass(slots=True)
+class _Span:
+    """When a counter was seen by one way: first and last sample, unix seconds."""
+
+    target: Target
+    begun: float
+    last: float
+
+
+_Ways = dict[Identity, _Span]
+"""All ways by which one counter reaches us."""
+
+
 class Doubles:
     """Counters that reach us by two ways at a time. Once found, they stay found: the counts are spoilt."""
 
     def __init__(self) -> None:
-        self._shared: dict[Identity, Identity] = {}
-        self._spans: dict[Identity, dict[Identity, tuple[Target, float, float]]] = {}
+        self._spans: dict[Identity, _Ways] = {}
+        self._ways: dict[Identity, tuple[_Span, _Ways]] = {}  # by series: looked up at every look
         self._found: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def advance(
@@ -33,11 +47,11 @@ class Doubles:
             newest = one.newest(now)
             if newest is None:
                 continue
-            spans = self._spans.setdefault(self._common(one), {})
-            begun = spans[one.identity][1] if one.identity in spans else one.points[0][0]
-            spans[one.identity] = (one.target, begun, newest[0])
+            known = self._ways.get(one.identity)
+            span, spans = known or self._met(one.identity, _Span(one.target, one.points[0][0], newest[0]))
+            span.last = newest[0]
             if len(spans) > 1 and _overlap(spans.values(), process_start):
-                ways = sorted({f"{target[3]} {target[2]}".strip() for target, _, _ in spans.values()})
+                ways = sorted({f"{span.target[3]} {span.target[2]}".strip() for span in spans.values()})
                 self._found[(one.name, one.labels.get("pod", ""))] = tuple(ways)
 
     def __bool__(self) -> bool:
@@ -61,9 +75,9 @@ class Doubles:
     def state(self, number: Callable[[Identity], int], *, spans: bool) -> dict[str, Any]:
         """As JSON, series by their numbers; without `spans` only what has been found."""
         rows = [
-            [number(identity), begun, last]
+            [number(identity), span.begun, span.last]
             for group in self._spans.values()
-            for identity, (_, begun, last) in group.items()
+            for identity, span in group.items()
         ]
         found = [[family, pod, list(ways)] for (family, pod), ways in self._found.items()]
         return {"found": found, "spans": rows if spans else []}
@@ -75,28 +89,27 @@ class Doubles:
         }
         for at, begun, last in state["spans"]:
             identity = identities[at]
-            group = self._spans.setdefault(_shared(identity), {})
-            group[identity] = (target_of(dict(identity)), float(begun), float(last))
+            self._met(identity, _Span(target_of(dict(identity)), float(begun), float(last)))
 
-    def _common(self, one: Series) -> Identity:
-        known = self._shared.get(one.identity)
-        if known is None:
-            known = self._shared[one.identity] = _shared(one.identity)
-        return known
+    def _met(self, identity: Identity, span: _Span) -> tuple[_Span, _Ways]:
+        """A series is seen for the first time."""
+        group = self._spans.setdefault(_shared(identity), {})
+        group[identity] = span
+        self._ways[identity] = span, group
+        return span, group
 
 
 def _shared(identity: Identity) -> Identity:
     return tuple(label for label in identity if label[0] not in SCRAPE_LABELS)
 
 
-def _overlap(
-    spans: Iterable[tuple[Target, float, float]], process_start: Callable[[Target], float | None]
-) -> bool:
+def _overlap(spans: Iterable[_Span], process_start: Callable[[Target], float | None]) -> bool:
     """Whether two of them ran side by side and are not known to be different processes."""
-    ordered = sorted(spans, key=lambda span: (span[1], span[2]))
-    for at, (target, _, last) in enumerate(ordered):
-        for other, begun, _ in ordered[at + 1 :]:
-            if begun <= last and _one_process(process_start(target), process_start(other)):
+    ordered = sorted(spans, key=lambda span: (span.begun, span.last))
+    for at, one in enumerate(ordered):
+        for later in ordered[at + 1 :]:
+            started = process_start(one.target), process_start(later.target)
+            if later.begun <= one.last and _one_process(*started):
                 return True
     return False
 

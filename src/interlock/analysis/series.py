@@ -177,17 +177,17 @@ class Counts:
 
     def _fresh(self, series: Iterable[Series], cut: float) -> list[tuple[_Target, _Batch]]:
         """Points not yet consumed, by target and series; a series handed in twice is joined."""
-        batches: dict[Target, _Batch] = {}
+        batches: dict[int, tuple[_Target, _Batch]] = {}
         for one in series:
-            state = self._targets.setdefault(one.target, _Target())
-            last = state.seen.get(one.identity, (-math.inf, 0.0))
-            fresh = one.points[bisect_right(one.points, (last[0], math.inf)) :]
+            state = self._targets.get(one.target) or self._targets.setdefault(one.target, _Target())
+            last = state.seen.get(one.identity, _NEVER)[0]
+            fresh = one.points[bisect_right(one.points, (last, math.inf)) :]
             points = [p for p in fresh if p[0] <= cut and 0 <= p[1] < math.inf]
             if points:
-                batch = batches.setdefault(one.target, {})
+                _, batch = batches.setdefault(id(state), (state, {}))
                 known = batch.get(one.identity)
                 batch[one.identity] = (one.labels, sorted({*known[1], *points}) if known else points)
-        return [(self._targets[target], batch) for target, batch in batches.items()]
+        return list(batches.values())
 
     def _count(
         self, target: _Target, last: Point | None, labels: Mapping[str, str], points: list[Point]
@@ -220,6 +220,7 @@ class Counts:
 
 
 _Batch = dict[Identity, tuple[Mapping[str, str], list[Point]]]
+_NEVER: Point = (-math.inf, 0.0)
 _end = attrgetter("end")
 _identity = itemgetter(0)
 

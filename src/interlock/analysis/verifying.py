@@ -24,8 +24,7 @@ class Verifying:
 
     def notice(self, one: Series, mode: Mode, now: float) -> None:
         """A series of that mode, of either version, up to `now` (unix seconds)."""
-        verifier = one.labels.get("verifier", "")
-        if self.chosen[mode] is not None or verifier not in VERIFIERS:
+        if self.chosen[mode] is not None or (verifier := one.labels.get("verifier", "")) not in VERIFIERS:
             return
         worked = next((at for at, value in one.points if at <= now and 0 < value < math.inf), None)
         if worked is not None:
