@@ -23,8 +23,17 @@ from tests.simulation.rollouts import (
     story,
 )
 
+LASTS = 600
 CHANCES = st.sampled_from([0.0, 0.02, 0.3, 0.7, 0.9, 1.0])
-TIMES = st.integers(0, 1500)
+TIMES = st.integers(0, 500)
+BRIEF_SHADOW = SHADOW | {"minDurationSeconds": 30}
+BRIEF_CANARY = CANARY | {"minDurationSeconds": 90}
+BRIEF_FULL = FULL | {"full": {"soakSeconds": 120, "holdoutPercent": 10}}
+LONG_SOAK = FULL | {"full": {"soakSeconds": 400, "holdoutPercent": 10}}
+CERTIFIED = {**SUCCESS, "compare": {"worseByPoints": "5"}, "advance": "Certified"}
+ALERT = {"name": "alert", "alert": {"matchLabels": {"team": "a"}}}
+IMPATIENT = {"holdAfterSeconds": 60, "revertAfterSeconds": 120}
+AWAITS_MUCH = [BRIEF_CANARY | {"minTasks": 5000}]
 
 
 @st.composite
@@ -35,7 +44,7 @@ def courses(draw: st.DrawFn) -> list[dict[str, Any]]:
         "violation": st.sampled_from([0.0, 0.02, 0.2]),
         "slow": CHANCES,
         "cost": st.sampled_from([0.01, 0.03]),
-        "over": st.sampled_from([0, 60, 600]),
+        "over": st.sampled_from([0, 20, 200]),
     }
     first = draw(st.fixed_dictionaries({}, optional=fields))
     later = draw(st.lists(st.fixed_dictionaries({"after": TIMES}, optional=fields), max_size=2))
@@ -47,7 +56,7 @@ def courses(draw: st.DrawFn) -> list[dict[str, Any]]:
 @st.composite
 def spells(draw: st.DrawFn) -> dict[str, Any]:
     """Prometheus away, scrapes missing, an alert."""
-    spell = {"after": TIMES, "lasts": st.integers(5, 900)}
+    spell = {"after": TIMES, "lasts": st.integers(5, 300)}
     gaps = st.fixed_dictionaries(spell | {"of": st.sampled_from(["Scrapes", "Prometheus"])})
     alert = st.fixed_dictionaries(spell | {"name": st.just("Slow"), "labels": st.just({"team": "a"})})
     return {"gaps": draw(st.lists(gaps, max_size=2)), "alerts": draw(st.lists(alert, max_size=1))}
@@ -57,18 +66,16 @@ def spells(draw: st.DrawFn) -> dict[str, Any]:
 def rollouts(draw: st.DrawFn) -> dict[str, Any]:
     """Steps, gates and deadlines."""
     steps = [
-        *draw(st.sampled_from([[], [SHADOW]])),
-        *draw(st.sampled_from([[], [CANARY], [CANARY | {"minTasks": 500}]])),
-        draw(st.sampled_from([FULL, {"name": "full", "full": {"soakSeconds": 300}, "minTasks": 900}])),
+        *draw(st.sampled_from([[], [BRIEF_SHADOW]])),
+        *draw(st.sampled_from([[], [BRIEF_CANARY], [BRIEF_CANARY | {"minTasks": 200}]])),
+        draw(st.sampled_from([BRIEF_FULL, LONG_SOAK, {"name": "full", "full": {"soakSeconds": 100}}])),
     ]
-    alert = {"name": "alert", "alert": {"matchLabels": {"team": "a"}}}
-    certified = {**SUCCESS, "compare": {"worseByPoints": "5"}, "advance": "Certified"}
     gates = draw(
-        st.lists(st.sampled_from([VIOLATIONS, CRITICAL, SLOW, COST, alert]), unique_by=str, max_size=4)
+        st.lists(st.sampled_from([VIOLATIONS, CRITICAL, SLOW, COST, ALERT]), unique_by=str, max_size=4)
     )
-    gates += [draw(st.sampled_from([SUCCESS, certified]))]
-    quiet = draw(st.sampled_from([{}, {"holdAfterSeconds": 60, "revertAfterSeconds": 400}]))
-    deadline = draw(st.sampled_from([{}, {"stepDeadlineSeconds": 700}]))
+    gates += [draw(st.sampled_from([SUCCESS, CERTIFIED]))]
+    quiet = draw(st.sampled_from([{}, IMPATIENT]))
+    deadline = draw(st.sampled_from([{}, {"stepDeadlineSeconds": 250}]))
     deadline |= draw(st.sampled_from([{}, {"onDeadline": "Revert"}])) if deadline else {}
     warmup = draw(st.sampled_from([{}, {"warmupSeconds": None}]))
     return {"steps": steps, "gates": gates, "noData": quiet, **deadline, **warmup}
@@ -78,22 +85,66 @@ def walked(given_: dict[str, Any], told: dict[str, Any], seed: int, *, leaps: bo
     return Walk(setup(**given_), story(**told), seed, leaps=leaps).run()
 
 
-@settings(max_examples=12, deadline=None)
+def walked_both_ways(given_: dict[str, Any], told: dict[str, Any], seed: int) -> Run:
+    """In leaps and tick by tick: there is no difference."""
+    told = {"rate": 4, "lasts": LASTS, "scrapeInterval": 10, "tick": 5} | told
+    slow, fast = (walked(given_, told, seed, leaps=leaps) for leaps in (False, True))
+    assert fast.moments == slow.moments
+    assert (fast.outcome, fast.ended, fast.waits) == (slow.outcome, slow.ended, slow.waits)
+    assert fast.gates == slow.gates
+    return fast
+
+
+@settings(max_examples=6, deadline=None)
 @given(
     rollouts(),
     st.fixed_dictionaries({"stable": courses(), "candidate": courses()}),
     spells(),
-    st.sampled_from([0.02, 0.2, 4]),
+    st.sampled_from([0.05, 0.5, 4]),
     st.integers(0, 2**32),
 )
 def test_leaps_change_nothing(
     given_: dict[str, Any], agents: dict[str, Any], around: dict[str, Any], rate: float, seed: int
 ) -> None:
-    told = {"agents": agents, "rate": rate, "lasts": 1800, "scrapeInterval": 10, "tick": 5, **around}
-    slow, fast = (walked(given_, told, seed, leaps=leaps) for leaps in (False, True))
-    assert fast.moments == slow.moments
-    assert (fast.outcome, fast.ended, fast.waits) == (slow.outcome, slow.ended, slow.waits)
-    assert fast.gates == slow.gates
+    walked_both_ways(given_, {"agents": agents, "rate": rate, **around}, seed)
+
+
+FAST = {"agents": {who: [{"slow": 0.02}] for who in ("stable", "candidate")}}
+VIOLATES = {"agents": {"candidate": [{}, {"after": 150, "violation": 0.3}]}}
+CRITICAL_ONCE = {"agents": {"candidate": [{"criticalAt": 40}]}}
+ALERTED = {"alerts": [{"after": 183, "lasts": 20, "name": "Slow", "labels": {"team": "a"}}]}
+NIGHT = {"rate": [{"perSecond": 4}, {"after": 320, "perSecond": 0}, {"after": 400, "perSecond": 4}]}
+IN_VAIN = {"steps": AWAITS_MUCH, "stepDeadlineSeconds": 250}
+LISTENS = {"steps": [BRIEF_SHADOW, BRIEF_CANARY, LONG_SOAK], "noData": IMPATIENT}
+
+
+def gap(of: str, lasts: int) -> dict[str, Any]:
+    return {"gaps": [{"after": 200, "lasts": lasts, "of": of}], "lasts": 400}
+
+
+@pytest.mark.parametrize(
+    ("reason", "given_", "told"),
+    [
+        ("SoakPassed", {}, {}),
+        ("SoakPassed", {"warmupSeconds": None}, FAST),
+        ("SoakPassed", {"steps": [FULL | {"full": {"soakSeconds": 500}}], "noData": IMPATIENT}, NIGHT),
+        ("GateFailed", {"gates": [SUCCESS, VIOLATIONS]}, VIOLATES),
+        ("GateFailed", {"gates": [SUCCESS, CRITICAL]}, CRITICAL_ONCE),
+        ("AlertFiring", {"gates": [SUCCESS, ALERT]}, ALERTED),
+        ("StepDeadline", IN_VAIN | {"onDeadline": "Revert"}, {}),
+        ("StepDeadline", IN_VAIN, {"lasts": 300}),
+        ("Progressing", LISTENS, gap("Scrapes", 90)),
+        ("Blind", LISTENS, gap("Scrapes", 200)),
+        ("MetricsUnavailable", LISTENS, gap("Prometheus", 150)),
+    ],
+)
+def test_each_kind_of_moment_comes_when_it_came(
+    reason: str, given_: dict[str, Any], told: dict[str, Any]
+) -> None:
+    """At random, some of them are seldom met."""
+    steps = {"steps": [BRIEF_SHADOW, BRIEF_CANARY, BRIEF_FULL]}
+    run = walked_both_ways(steps | given_, told, seed=1)
+    assert reason in [moment.reason for moment in run.moments]
 
 
 @pytest.mark.parametrize("rate", [4, [{"perSecond": 4}, {"after": 600, "over": 600, "perSecond": 0.5}]])
