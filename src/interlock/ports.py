@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from interlock.analysis.series import Series
@@ -48,6 +48,8 @@ class Selection:
     """Raw samples to read: families of one agent in one namespace, over (at − window, at]; seconds.
 
     `every`: only what was the newest sample at each multiple of so many seconds is needed; 0: all.
+    `mark`: of an answer about the same families of the same agent, over a window that began no later; 0: of
+    none. Series all of whose samples that answer had may be left out, but for alerts.
     """
 
     families: frozenset[str]
@@ -56,14 +58,19 @@ class Selection:
     at: float
     window: float
     every: float = 0.0
+    mark: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What Prometheus holds; a series without samples in the window is absent, never zero."""
+    """What Prometheus holds; a series without samples in the window is absent, never zero.
+
+    `mark`: how the asker says next time that it has taken all of this in; 0 where that cannot be said.
+    """
 
     series: Sequence[Series]
     warnings: tuple[str, ...] = ()
+    mark: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

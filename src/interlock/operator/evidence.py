@@ -58,6 +58,8 @@ class _Watched:
     evidence: AttemptEvidence
     families: frozenset[str]
     read_until: float
+    mark: int = 0
+    """Of the last answer that the evidence has taken in."""
     report: EvidenceReport | Unreadable | None = None
     saved: float = -math.inf
     saved_seq: int = 0
@@ -180,7 +182,7 @@ class Evidence:
                 return
             values = await self._evaluate(watched, until)
             watched.evidence.advance(step_times(attempt), answer.series, until, values)
-            watched.read_until = until
+            watched.read_until, watched.mark = until, answer.mark
             if until >= now:
                 watched.report = watched.evidence.report()
 
@@ -204,18 +206,20 @@ class Evidence:
     async def _read_on(self, rollout: Rollout, watched: _Watched, until: float) -> Samples | Unreadable:
         """Samples since the last read, after those that only tell where counters stood then."""
         if watched.evidence.unprimed:
-            before = await self._read(rollout, watched, watched.read_until, self._baseline)
+            before = await self._read(rollout, watched, watched.read_until, self._baseline, mark=0)
             if isinstance(before, Unreadable):
                 return before
             watched.evidence.prime(before.series)
         window = until - watched.read_until + max(OVERLAP, self._timing.settle)
-        return await self._read(rollout, watched, until, window)
+        return await self._read(rollout, watched, until, window, mark=watched.mark)
 
     async def _read(
-        self, rollout: Rollout, watched: _Watched, until: float, window: float
+        self, rollout: Rollout, watched: _Watched, until: float, window: float, *, mark: int
     ) -> Samples | Unreadable:
         namespace, agent = rollout.metadata.namespace, rollout.spec.agent
-        return await self._metrics.read(Selection(watched.families, namespace, agent, until, window))
+        return await self._metrics.read(
+            Selection(watched.families, namespace, agent, until, window, mark=mark)
+        )
 
     @property
     def _baseline(self) -> float:
@@ -260,7 +264,7 @@ class Evidence:
             return  # the edit was about something else, or cannot be followed
         edited = self._taken_up(rollout, attempt, plan, watched.evidence.state())
         watched.plan, watched.evidence, watched.families = plan, edited.evidence, edited.families
-        watched.read_until, watched.report = edited.read_until, None
+        watched.read_until, watched.mark, watched.report = edited.read_until, 0, None
 
     def _taken_up(self, rollout: Rollout, attempt: Attempt, plan: Plan, state: State | None) -> _Watched:
         """The evidence of `state` if it fits the plan, else that of nothing yet."""

@@ -125,7 +125,8 @@ def test_no_bytes_raise(body: bytes) -> None:
 # ------------------------------------------------------------------ known again
 def both(answers: Answers, body: bytes) -> Samples | Unreadable:
     """What the reader that knows series again says; it must be what the strict one says."""
-    found = answers.read(200, body)
+    answer = answers.read(200, body)
+    found = answer if isinstance(answer, Unreadable) else answer.samples
     assert found == parse(200, body)
     if isinstance(found, Samples):
         assert [dict(one.labels) for one in found.series] == [
@@ -151,6 +152,30 @@ def test_what_does_not_appear_any_more_is_forgotten() -> None:
     for pod in range(3 * KEPT_FOR):
         answers.read(200, as_prometheus_writes(matrix([1, "1"], labels=LABELS | {"pod": str(pod)})))
     assert answers.known <= 2 * KEPT_FOR
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "[]",
+        '[[2,"4"]]',
+        '[[2,"4"],[3,"NaN"]]',
+        '[[2,"4"],[3,"5"],[4,"6"]]',
+        '[[2,"4"],[2,"5"]]',
+        '[[2,"4"],[1,"5"]]',
+        '[[1,"3"],[2,"4"],[3,"5"]  ',
+        '[[1,"3"],[2,"4"],[3,"5"]]]',
+        '[[1,"3"],[2,"4"],[3,"5",6]]',
+        '[[1,"3"],[2,"4"],[3,"5"]],"histograms":[[3,"5"]]',
+        '[[1,"3"],[2,"4"]],"histograms":1,"values":[[9,"9"],[3,"5"]]',
+        '["4"]]',
+        '"4"]]',
+    ],
+)
+def test_what_is_like_the_samples_of_before_means_what_it_says(values: str) -> None:
+    answers, before = Answers(), as_prometheus_writes(matrix([1, "3"], [2, "4"]))
+    for body in (before, before.replace(b'[[1,"3"],[2,"4"]]', values.encode()), before):
+        both(answers, body)
 
 
 names = st.sampled_from(["__name__", "values", "metric", "pod", 'a"b', "status"])

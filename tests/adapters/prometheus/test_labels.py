@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.adapters.prometheus.answers import Answers, parse
+from interlock.adapters.prometheus.answers import Answer, Answers, parse
 from interlock.adapters.prometheus.labels import CANONICAL, LabelNames
 from interlock.adapters.prometheus.query import query
 from interlock.errors import SpecError
@@ -77,6 +77,9 @@ def test_an_answer_is_read_the_same_at_once_and_piece_by_piece() -> None:
         {"status": "success", "data": {"resultType": "matrix", "result": [item]}}, separators=(",", ":")
     ).encode()
     reader = Answers(OTEL)
-    for found in (parse(200, body, OTEL), reader.read(200, body), reader.read(200, body)):
-        assert isinstance(found, Samples)
-        assert [one.labels for one in found.series] == [{"__name__": "x", "agent": "triage"}]
+    strict = parse(200, body, OTEL)
+    assert isinstance(strict, Samples)
+    assert [one.labels for one in strict.series] == [{"__name__": "x", "agent": "triage"}]
+    for answer in (reader.read(200, body), reader.read(200, body)):
+        assert isinstance(answer, Answer)
+        assert answer.samples == strict

@@ -1,19 +1,20 @@
 """What Prometheus answered: bytes in, series out. Anything unexpected is a reason, never a number.
 
-Most series of a tick are as they were at the last: those are known again by their bytes, and not parsed.
+Most samples of a tick were there at the last: whoever has had that answer need only be told what is new.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import from_json
 
 from interlock.adapters.prometheus.labels import CANONICAL, LabelNames
-from interlock.analysis.series import Point, Series
+from interlock.adapters.prometheus.recurring import Recurring, parsed, points_of
+from interlock.analysis.series import Series
 from interlock.core.observation import Unreadable
 from interlock.ports import Samples
 
@@ -54,6 +55,19 @@ def matrix(status: int, body: bytes) -> list[Any] | Unreadable:
     return result if isinstance(result, list) else Unreadable("the answer holds malformed samples")
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The series of one answer, until the next is read. `mark`: its number, 0 if it is of another form."""
+
+    found: Sequence[Recurring]
+    mark: int = 0
+
+    @property
+    def samples(self) -> Samples:
+        """All of it."""
+        return Samples(tuple(one.series for one in self.found))
+
+
 class Answers:
     """Reads one answer after the other; says of each exactly what `parse` says of it.
 
@@ -64,8 +78,8 @@ class Answers:
 
     def __init__(self, names: LabelNames = CANONICAL) -> None:
         self._names = names
-        self._recent: dict[bytes, tuple[bytes, Series]] = {}
-        self._before: dict[bytes, tuple[bytes, Series]] = {}
+        self._recent: dict[bytes, Recurring] = {}
+        self._before: dict[bytes, Recurring] = {}
         self._read = 0
 
     @property
@@ -73,37 +87,38 @@ class Answers:
         """Series that would be known again."""
         return len(self._recent.keys() | self._before.keys())
 
-    def read(self, status: int, body: bytes) -> Samples | Unreadable:
+    def read(self, status: int, body: bytes) -> Answer | Unreadable:
         """An answer of /api/v1/query."""
         self._grow_old()
         if status == 200 and body.startswith(_HEAD) and body.endswith(_TAIL):
             try:
-                return Samples(tuple(self._recognized(body)))
+                return Answer(self._recognized(body), self._read)
             except (TypeError, ValueError, AttributeError, OverflowError, RecursionError):
                 pass  # it is of another form, or malformed: the whole will tell
-        return parse(status, body, self._names)
+        found = parse(status, body, self._names)
+        return found if isinstance(found, Unreadable) else Answer(tuple(map(Recurring, found.series)))
 
-    def _recognized(self, body: bytes) -> Iterable[Series]:
+    def _recognized(self, body: bytes) -> Sequence[Recurring]:
         """ValueError for all that has another form."""
         first, *items = body[len(_HEAD) : -len(_TAIL)].split(_ITEM)
         if first or not items:
             if body == _HEAD + _TAIL:
-                return []
+                return ()
             raise ValueError("no series, but something")
         items[-1] += b","
-        return [self._one(item) for item in items]
+        recent, number, found = self._recent, self._read, []
+        for item in items:
+            labels, _, values = item.partition(_VALUES)
+            known = recent.get(labels)
+            if known is None:
+                known = recent[labels] = self._before.get(labels) or self._first(labels, values)
+            known.show(values, number)
+            found.append(known)
+        return found
 
-    def _one(self, item: bytes) -> Series:
-        labels, _, values = item.partition(_VALUES)
-        known = self._recent.get(labels) or self._before.get(labels)
-        if known is None or known[0] != values:
-            if not values.endswith(b"},"):
-                raise ValueError("more than labels and values")
-            points = _points(from_json(values[:-2]))
-            series = known[1].at(points) if known else Series(_labels(from_json(labels), self._names), points)
-            known = (values, series)
-        self._recent[labels] = known
-        return known[1]
+    def _first(self, labels: bytes, values: bytes) -> Recurring:
+        series = Series(_labels(from_json(labels), self._names), parsed(values))
+        return Recurring(series, values)
 
     def _grow_old(self) -> None:
         self._read += 1
@@ -112,29 +127,8 @@ class Answers:
 
 
 def _series(item: dict[str, Any], names: LabelNames) -> Series:
-    return Series(_labels(item["metric"], names), _points(item.get("values") or ()))
+    return Series(_labels(item["metric"], names), points_of(item.get("values") or ()))
 
 
 def _labels(found: dict[str, Any], names: LabelNames) -> dict[str, str]:
     return names.ours({str(key): str(value) for key, value in found.items()})
-
-
-def _points(values: Iterable[Any]) -> tuple[Point, ...]:
-    """What is not a number is left out. ValueError where they are not in order of time, each once."""
-    found = tuple([(float(moment), float(value)) for moment, value in values])
-    last = -math.inf
-    for at, number in found:
-        if not (last < at < math.inf and -math.inf < number < math.inf):
-            return _finite(found)
-        last = at
-    return found
-
-
-def _finite(points: Iterable[Point]) -> tuple[Point, ...]:
-    found: list[Point] = []
-    for at, number in points:
-        if math.isfinite(at) and math.isfinite(number):
-            if found and at <= found[-1][0]:
-                raise ValueError("samples out of order")
-            found.append((at, number))
-    return tuple(found)

@@ -15,13 +15,13 @@ import aiohttp
 from aiohttp import hdrs
 
 from interlock.adapters.prometheus.access import Access
-from interlock.adapters.prometheus.answers import Answers
+from interlock.adapters.prometheus.answers import Answer, Answers
 from interlock.adapters.prometheus.labels import LabelNames
 from interlock.adapters.prometheus.numbers import numbers
 from interlock.analysis.values import Evaluated
 from interlock.core.observation import Unreadable
 from interlock.errors import SpecError
-from interlock.ports import Evaluation, Samples
+from interlock.ports import Evaluation
 
 AT_ONCE = 4
 """Queries under way at most."""
@@ -54,8 +54,6 @@ class NoAnswer:
     late: bool = False
 
 
-Outcome = Samples | Unreadable | NoAnswer
-"""Unreadable: there is an answer, but it cannot be used."""
 Found = TypeVar("Found")
 Observe = Callable[[str, float], None]
 
@@ -82,12 +80,22 @@ class Client:
         if self._session is not None:
             await self._session.close()
 
-    async def ask(self, query: str, at: float, limit: int, *, history: bool = False) -> Outcome:
-        """The answer, of at most `limit` bytes, at the moment `at` (unix seconds)."""
+    async def ask(
+        self, query: str, at: float, limit: int, deal: Callable[[Answer], Found], *, history: bool = False
+    ) -> Found | Unreadable | NoAnswer:
+        """What `deal` makes of the answer, of at most `limit` bytes, at the moment `at` (unix seconds).
+
+        Unreadable: there is an answer, but it cannot be used.
+        """
+
+        def read(status: int, body: bytes) -> Found | Unreadable:
+            found = self._answers.read(status, body)
+            return found if isinstance(found, Unreadable) else deal(found)
+
         asked = {"query": query, "time": f"{at:.3f}"}
         async with self._histories if history else contextlib.nullcontext():
             patience = self._patience * (HISTORY_TAKES if history else 1)
-            return await self._in_turn("query", asked, limit, patience, self._answers.read)
+            return await self._in_turn("query", asked, limit, patience, read)
 
     async def evaluate(
         self, evaluation: Evaluation, limit: int

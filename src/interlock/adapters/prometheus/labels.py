@@ -6,6 +6,7 @@ Whoever relabels in another way says so here once; everybody else sees the names
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from interlock.errors import SpecError
@@ -13,6 +14,14 @@ from interlock.errors import SpecError
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _THEIRS = frozenset({"__name__", "le", "alertstate", "alertname"})
 """Names with a meaning of their own."""
+
+Agent = tuple[str, str]
+"""Namespace and name."""
+
+
+def agent_of(labels: Mapping[str, str]) -> Agent:
+    """Whose a series with these labels is, by our names of them."""
+    return labels.get("namespace", ""), labels.get("agent", "")
 
 
 @dataclass(frozen=True, slots=True)

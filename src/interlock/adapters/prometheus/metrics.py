@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from interlock.adapters.prometheus.access import Access
+from interlock.adapters.prometheus.answers import Answer
 from interlock.adapters.prometheus.breaker import Breaker
-from interlock.adapters.prometheus.client import Client, NoAnswer, Observe, Outcome
-from interlock.adapters.prometheus.labels import CANONICAL, LabelNames
+from interlock.adapters.prometheus.client import Client, NoAnswer, Observe
+from interlock.adapters.prometheus.labels import CANONICAL, Agent, LabelNames
 from interlock.adapters.prometheus.query import USUAL_WINDOW, query, shares
+from interlock.adapters.prometheus.recurring import Recurring
 from interlock.analysis.series import Series
 from interlock.analysis.values import Evaluated
 from interlock.core.observation import Unreadable
@@ -46,10 +48,8 @@ RECENT = 30.0
 """Seconds. What is asked about an earlier moment is history."""
 HALF_A_MILLISECOND = 0.0005
 
-Answer = Samples | Unreadable
+Found = Samples | Unreadable
 Failure = Unreadable | NoAnswer
-Agent = tuple[str, str]
-"""Namespace and name."""
 Alike = tuple[bool, int, int, float]
 Length = tuple[int, float]
 
@@ -59,7 +59,7 @@ class _Reads:
     """Reads of about one moment, which wait for their answers."""
 
     alike: Alike
-    waiting: dict[Selection, asyncio.Future[Answer]] = field(default_factory=dict)
+    waiting: dict[Selection, asyncio.Future[Found]] = field(default_factory=dict)
     halvings: int = 0
     usable: int = 0
     """Answers that could be used."""
@@ -67,7 +67,7 @@ class _Reads:
     silent: int = 0
     """Queries that nobody answered."""
 
-    def give(self, selection: Selection, answer: Answer) -> None:
+    def give(self, selection: Selection, answer: Found) -> None:
         """Each gets its answer when it is there: those that wait for a slow one wait alone."""
         if not self.waiting[selection].done():
             self.waiting[selection].set_result(answer)
@@ -77,9 +77,9 @@ class _Reads:
         for selection in selections:
             self.give(selection, Unreadable(reason[:200]))
 
-    def count(self, found: Outcome) -> None:
+    def count(self, found: object) -> None:
         """What came of a query."""
-        self.usable += isinstance(found, Samples)
+        self.usable += not isinstance(found, Failure)
         self.useless += isinstance(found, Unreadable)
         self.silent += isinstance(found, NoAnswer)
 
@@ -157,7 +157,7 @@ class PrometheusMetrics:
             task.cancel()
         await self._client.close()
 
-    async def read(self, selection: Selection) -> Answer:
+    async def read(self, selection: Selection) -> Found:
         """All series of the families of one agent, with their samples in (at − window, at]."""
         key = self._alike(selection)
         reads = self._gathering.setdefault(key, _Reads(key))
@@ -226,42 +226,51 @@ class PrometheusMetrics:
 
     async def _try(self, selections: Sequence[Selection], reads: _Reads) -> Failure | None:
         """Answer all of them with one query; nobody, if that is not possible."""
-        begin, at = _span(selections)
+        begin, moment = span(selections)
         limit = MAX_ANSWER if len(selections) == 1 else MAX_SHARED
         found = await self._client.ask(
-            query(selections, at - begin, self._names), at, limit, history=reads.history
+            query(selections, moment - begin, self._names),
+            moment,
+            limit,
+            lambda answer: dealt(answer, selections, moment),
+            history=reads.history,
         )
         reads.count(found)
-        if not isinstance(found, Samples):
+        if isinstance(found, Failure):
             return found
-        for selection, answer in zip(selections, dealt(found, selections), strict=True):
+        for selection, answer in zip(selections, found, strict=True):
             self._alone.pop(_agent(selection), None)
             reads.give(selection, answer)
         return None
 
 
-def dealt(found: Samples, selections: Sequence[Selection]) -> list[Samples]:
-    """A shared answer as each would have got it alone: its families of its agent in its namespace, cut to its
-    window. What nobody asked for is dropped."""
-    of_agent: dict[Agent, list[Series]] = defaultdict(list)
-    for series in found.series:
-        labels = series.labels
-        of_agent[labels.get("namespace", ""), labels.get("agent", "")].append(series)
-    return [Samples(tuple(_chosen(of_agent.get(_agent(one), ()), one))) for one in selections]
+def dealt(answer: Answer, selections: Sequence[Selection], moment: float) -> list[Samples]:
+    """A shared answer about `moment` as each would have got it alone: its families of its agent in its
+    namespace, cut to its window, without what it has had by its mark. What nobody asked for is dropped."""
+    of_agent: dict[Agent, list[Recurring]] = defaultdict(list)
+    for recurring in answer.found:
+        of_agent[recurring.agent].append(recurring)
+    found = []
+    for one in selections:
+        mark = answer.mark if one.at >= moment else 0  # who looks at an earlier moment does not get all of it
+        found.append(Samples(tuple(_chosen(of_agent.get(_agent(one), ()), one)), mark=mark))
+    return found
 
 
-def _chosen(series: Iterable[Series], selection: Selection) -> Iterator[Series]:
+def _chosen(found: Iterable[Recurring], selection: Selection) -> Iterator[Series]:
     """In whole milliseconds, as Prometheus keeps its times; Prometheus 2 gives also the window's first."""
     begin = round((selection.at - selection.window) * 1000) / 1000 + HALF_A_MILLISECOND
-    end = round(selection.at * 1000) / 1000 + HALF_A_MILLISECOND
-    families = selection.families
-    for one in series:
-        points = one.points
-        if not points or one.labels.get("__name__") not in families:
+    end, families, mark = selection.at, selection.families, selection.mark
+    for recurring in found:
+        if mark and recurring.told_by == mark:
             continue
-        if begin < points[0][0] and points[-1][0] < end:
+        one = recurring.series
+        points = one.points
+        if not points or one.name not in families:
+            continue
+        if begin < points[0][0] and points[-1][0] <= end:
             yield one
-        elif kept := tuple(point for point in points if begin < point[0] < end):
+        elif kept := tuple(point for point in points if begin < point[0] <= end):
             yield one.at(kept)
 
 
@@ -269,7 +278,9 @@ def _agent(selection: Selection) -> Agent:
     return selection.namespace, selection.agent
 
 
-def _span(selections: Sequence[Selection]) -> tuple[float, float]:
-    """From the first beginning to the last end, unix seconds."""
+def span(selections: Sequence[Selection]) -> tuple[float, float]:
+    """From the first beginning to the last whole millisecond that somebody asks about, unix seconds."""
+    last = max(selection.at for selection in selections)
+    moment = round(last, 3)
     begin = min(selection.at - selection.window for selection in selections)
-    return begin, max(selection.at for selection in selections)
+    return begin, moment if moment <= last else round(moment - 0.001, 3)
