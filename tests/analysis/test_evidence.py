@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from itertools import chain, combinations
+from itertools import chain, combinations, product
 from statistics import median
 
 import pytest
@@ -26,6 +26,7 @@ from interlock.analysis.evidence import (
     rejected,
     scale_odds,
 )
+from interlock.analysis.intervals import pmf
 
 REVERT = math.log(20)  # five percent
 
@@ -113,6 +114,42 @@ class TestHarm:
             for good_c, good_s in blocks:
                 process.add(Tally(good_c, 8), Tally(good_s, 60))
             assert math.isfinite(process.log_e)
+
+    @pytest.mark.parametrize("delta", [0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3])
+    @pytest.mark.parametrize("stable", [0.9, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999, 1 - 1e-9])
+    def test_however_good_stable_is_a_margin_hides_no_disaster(self, stable: float, delta: float) -> None:
+        process = HarmProcess(stable, delta)
+        for _ in range(25):
+            process.add(Tally(0, 4), Tally(36 * stable, 36))
+        assert process.log_e > REVERT
+
+    @pytest.mark.parametrize("delta", [0.01, 0.02, 0.05, 0.1])
+    @pytest.mark.parametrize("stable", [0.99, 0.998, 0.999, 0.9999])
+    def test_nor_what_is_three_times_the_margin(self, stable: float, delta: float) -> None:
+        process = HarmProcess(stable, delta)
+        for _ in range(400):
+            process.add(Tally(10 * (stable - 3 * delta), 10), Tally(90 * stable, 90))
+        assert process.log_e > REVERT
+
+    @pytest.mark.parametrize("delta", [0.01, 0.02, 0.1])
+    def test_what_is_allowed_is_no_harm_where_bets_are_measured_by_the_border(self, delta: float) -> None:
+        """By exact summation over all that a block may show."""
+        for stable in (0.995, 0.999, 0.9999):
+            for q_s in (stable, 0.9, 0.5):
+                mean = 0.0
+                for x_c, x_s in product(range(5), range(7)):
+                    process = HarmProcess(stable, delta)
+                    process.add(Tally(x_c, 4), Tally(x_s, 6))
+                    chance = pmf(x_c, 4, max(0.0, q_s - delta)) * pmf(x_s, 6, q_s)
+                    mean += chance * math.exp(process.log_e)
+                assert mean <= 1 + 1e-9
+
+    def test_stable_never_looks_as_if_it_could_not_fail(self) -> None:
+        process = HarmProcess(1 - 1e-12, 0.0)
+        process.add(Tally(1e9, 1e9), Tally(1e10, 1e10))
+        before = process.log_e
+        process.add(Tally(90, 100), Tally(900, 900))
+        assert process.log_e > before + REVERT
 
     def test_a_perfect_stable_version_and_a_useless_candidate(self) -> None:
         process = HarmProcess(Tally(1e6, 1e6).smoothed, 0.0)

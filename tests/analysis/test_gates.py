@@ -370,10 +370,11 @@ class TestDoubles:
         assert not report.reverts
         assert "triage-b-1 is scraped twice" in report.warnings[0]
 
-    def test_stable_scraped_twice_leaves_the_limits(self) -> None:
+    @pytest.mark.parametrize("label", ["prometheus_replica", "monitor"])
+    def test_stable_scraped_twice_leaves_the_limits(self, label: str) -> None:
         attempt = Attempt(plan(*ALL)).run(60)
         twin = [
-            Series({**one.labels, "prometheus_replica": "b"}, one.points)
+            Series({**one.labels, label: "b"}, one.points)
             for one in attempt.series()
             if one.labels["pod"] == "triage-a-1"
         ]

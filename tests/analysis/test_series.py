@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.analysis.series import PROCESS_START, Counts, Increment, Series
+from interlock.analysis.series import PROCESS_START, Counts, Identity, Increment, Series
 from tests.analysis.world import Pod, window
 
 TASKS = "ai_agent_tasks_total"
@@ -168,6 +168,93 @@ class TestReading:
         first, second = (Series(dict(labels), points) for points in (((1.0, 1.0),), ((2.0, 3.0),)))
         assert first.identity == second.identity
         assert total(Counts(0.0).advance([second, first], 10)) == 2
+
+
+Change = Callable[[dict[str, str]], dict[str, str]]
+
+
+def relabelled(pod: Pod, at: float, change: Change) -> list[Series]:
+    """What Prometheus holds of a pod whose series have other labels from `at` on."""
+    found = []
+    for one in window([pod], 0, 2000):
+        before = tuple(point for point in one.points if point[0] < at)
+        after = tuple(point for point in one.points if point[0] >= at)
+        found += [Series(one.labels, before)] if before else []
+        found += [Series(change(dict(one.labels)), after)] if after else []
+    return found
+
+
+ANOTHER_WAY: dict[str, Change] = {
+    "the job is renamed": lambda labels: {**labels, "job": "agents-v2"},
+    "the address is told by name": lambda labels: {**labels, "instance": "a.shop:8080"},
+    "a label is added": lambda labels: {**labels, "team": "support"},
+    "a label is taken away": lambda labels: {k: v for k, v in labels.items() if k != "cluster"},
+    "bounds are written as floats": lambda labels: {**labels, **({"le": "30.0"} if "le" in labels else {})},
+}
+
+
+class TestAnotherWay:
+    """The process and its counters are the same; only the labels that they get on the way are others."""
+
+    @pytest.mark.parametrize("change", ANOTHER_WAY.values(), ids=ANOTHER_WAY.keys())
+    @pytest.mark.parametrize("started", [10.0, 1003.0])
+    def test_nothing_is_counted_again(self, change: Change, started: float) -> None:
+        series = relabelled(_counting(started), 1030, change)
+        told = 9 if started < SINCE else 12  # what an older process did before is a baseline
+        assert total(Counts(SINCE).advance(series, 2000)) == told
+        assert sum(map(total, _one_by_one(series))) == told
+
+    def test_nor_when_it_goes_to_and_fro(self) -> None:
+        pod = _counting(1003.0)
+        other = relabelled(pod, 0, ANOTHER_WAY["the job is renamed"])
+        own = relabelled(pod, 9999, ANOTHER_WAY["the job is renamed"])
+        parted = [
+            Series(one.labels, tuple(p for p in one.points if (p[0] // 10) % 2 == odd))
+            for odd, series in enumerate((own, other))
+            for one in series
+        ]
+        assert total(Counts(SINCE).advance(parted, 2000)) == 12
+        assert sum(map(total, _one_by_one(parted))) == 12
+
+    def test_another_process_counts_from_its_start(self) -> None:
+        pod = _counting(1003.0)
+        pod.restart(1055)
+        pod.do(TASKS, 90, outcome="success")
+        pod.scrape(1060)
+        series = relabelled(pod, 1060, ANOTHER_WAY["the job is renamed"])
+        assert total(Counts(SINCE).advance(series, 2000)) == 12 + 90
+
+    def test_a_restored_count_knows_it_too(self) -> None:
+        series = relabelled(_counting(1003.0), 1030, ANOTHER_WAY["a label is added"])
+        before, identities = Counts(SINCE), list[Identity]()
+        assert total(before.advance(series, 1029)) == 6
+
+        def number(identity: Identity) -> int:
+            identities.append(identity)
+            return len(identities) - 1
+
+        state = before.state(number, baselines=True)
+        after = Counts(SINCE)
+        after.restore(state, identities)
+        assert total(after.advance(series, 2000)) == 6
+
+
+def _counting(started: float) -> Pod:
+    """A pod with three tasks every ten seconds, scraped as often; all in the bucket of 30 s."""
+    pod = Pod("a", started, {"cluster": "eu"})
+    for at in (1010, 1020, 1030, 1040):
+        pod.do(TASKS, 2, outcome="success")
+        pod.do(f"{TASKS}_bucket", 1, le="30")
+        pod.scrape(at)
+    return pod
+
+
+def _one_by_one(series: list[Series]) -> Iterator[list[Increment]]:
+    """Reads after each scrape."""
+    counts = Counts(SINCE)
+    for cut in range(1005, 1060, 10):
+        seen = [Series(one.labels, tuple(p for p in one.points if p[0] <= cut)) for one in series]
+        yield counts.advance(seen, cut)
 
 
 @st.composite

@@ -19,6 +19,7 @@ from tests.analysis.attempt import SINCE, STARTED, SUCCESS, Attempt, agent, plan
 from tests.analysis.chance import draw, failures, refutes, world
 
 CANARY = PlannedStep(0, "canary", share=0.1)
+HALF = PlannedStep(1, "canary", share=0.5)
 FULL = PlannedStep(1, "full", share=0.95)
 
 
@@ -197,6 +198,59 @@ def test_a_split_that_goes_wrong_later_is_found_too() -> None:
     told = attempt().run(100)
     assert wrong(told) == ""
     assert wrong(told.run(1500, share=0.3, tasks=5))
+
+
+class _Unheard:
+    """An attempt whose pods serve, but are not scraped for a while."""
+
+    def __init__(self, seed: int) -> None:
+        self.told = Attempt(plan(SUCCESS, steps=(CANARY, HALF), settle=30.0), seed=seed)
+        self.told.scrape = self._scrape  # type: ignore[method-assign]
+        self.deaf = {"triage-a-1": False, "triage-b-1": False}
+
+    def _scrape(self) -> None:
+        """The one every 15 s, the other 7 s later."""
+        told, turns = self.told, {0: self.told.stable, 7: self.told.candidate}
+        pod = turns.get(told.now % 15)
+        if pod is not None and not self.deaf[pod.name]:
+            pod.scrape(told.now)
+
+    def run(self, seconds: int, share: float) -> Iterator[str | None]:
+        for _ in range(seconds):
+            self.told.run(1, share=share)
+            yield wrong(self.told)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    before=st.integers(0, 115),
+    after=st.integers(0, 200),
+    deaf=st.sampled_from([["triage-a-1"], ["triage-b-1"], ["triage-a-1", "triage-b-1"]]),
+)
+def test_a_gap_in_the_scrapes_over_a_change_of_weights_is_no_mismatch(
+    seed: int, before: int, after: int, deaf: list[str]
+) -> None:
+    """What a counter gained over the gap was gained at two weights, nobody knows how much at which."""
+    unheard = _Unheard(seed)
+    assert not any(unheard.run(200 - before, 0.1))
+    unheard.deaf |= dict.fromkeys(deaf, True)
+    assert not any(unheard.run(before, 0.1))
+    unheard.told.start(HALF.index)
+    assert not any(unheard.run(after, HALF.share))
+    unheard.deaf |= dict.fromkeys(deaf, False)
+    assert not any(unheard.run(400, HALF.share))
+
+
+def test_after_a_gap_over_a_change_of_weights_a_wrong_split_is_found() -> None:
+    unheard = _Unheard(1)
+    list(unheard.run(100, 0.1))
+    unheard.deaf |= dict.fromkeys(unheard.deaf, True)
+    list(unheard.run(50, 0.1))
+    unheard.told.start(HALF.index)
+    list(unheard.run(100, 0.3))
+    unheard.deaf |= dict.fromkeys(unheard.deaf, False)
+    assert any(unheard.run(900, 0.3))
 
 
 def test_a_pod_that_dies_is_not_waited_for_for_ever() -> None:

@@ -13,13 +13,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from interlock.analysis.coin import log_ratio, nearest_pair
-from interlock.analysis.evidence import BlockProcess, HarmProcess, Tally, log_mean, scale_odds
+from interlock.analysis.evidence import NEAREST, BlockProcess, HarmProcess, Tally, log_mean, scale_odds
 
 # Fixed bets on how far within its limit a rate is (odds), and on how much of the margin is not used up.
 BELOW_BETS = (0.75, 0.5, 0.25, 0.1, 0.0)
 MARGIN_BETS = (1.5, 1.0, 0.5)
-
-NEAREST = 1e-12  # a rate nearer to 0 or 1 may round to it, and then no bet could be placed
 
 
 class Certificate(Protocol):

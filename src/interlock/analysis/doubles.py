@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlock.analysis.series import Identity, Series, Target, target_of
+from interlock.analysis.ways import Ways
 
-# Labels that name the scrape and the server, not the process: all else equal means the same counter.
-SCRAPE_LABELS = frozenset(
-    {"instance", "job", "endpoint", "service", "prometheus", "prometheus_replica", "replica"}
-)
 SAME_PROCESS = 2.0  # seconds by which start times of one process may differ
 
 
@@ -27,32 +24,36 @@ class _Span:
     last: float
 
 
-_Ways = dict[Identity, _Span]
+_Spans = dict[Identity, _Span]
 """All ways by which one counter reaches us."""
 
 
 class Doubles:
     """Counters that reach us by two ways at a time. Once found, they stay found: the counts are spoilt."""
 
-    def __init__(self) -> None:
-        self._spans: dict[Identity, _Ways] = {}
-        self._ways: dict[Identity, tuple[_Span, _Ways]] = {}  # by series: looked up at every look
+    def __init__(self, ways: Ways) -> None:
+        """`ways`: what is known of the labels that are about the scrape; it may learn."""
+        self._ways = ways
+        self._known_labels = ways.labels
+        self._spans: dict[Identity, _Spans] = {}
+        self._met_before: dict[Identity, tuple[_Span, _Spans]] = {}  # by series: looked up at every look
         self._found: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def advance(
         self, series: Iterable[Series], now: float, process_start: Callable[[Target], float | None]
     ) -> None:
         """Take in counters up to `now`; `process_start` gives the start of a target's process, if known."""
+        if self._ways.labels != self._known_labels:
+            self._regroup()
         for one in series:
             newest = one.newest(now)
             if newest is None:
                 continue
-            known = self._ways.get(one.identity)
+            known = self._met_before.get(one.identity)
             span, spans = known or self._met(one.identity, _Span(one.target, one.points[0][0], newest[0]))
             span.last = newest[0]
             if len(spans) > 1 and _overlap(spans.values(), process_start):
-                ways = sorted({f"{span.target[3]} {span.target[2]}".strip() for span in spans.values()})
-                self._found[(one.name, one.labels.get("pod", ""))] = tuple(ways)
+                self._found[(one.name, one.labels.get("pod", ""))] = _told(spans)
 
     def __bool__(self) -> bool:
         """Whether any counter arrives twice."""
@@ -91,16 +92,29 @@ class Doubles:
             identity = identities[at]
             self._met(identity, _Span(target_of(dict(identity)), float(begun), float(last)))
 
-    def _met(self, identity: Identity, span: _Span) -> tuple[_Span, _Ways]:
+    def _met(self, identity: Identity, span: _Span) -> tuple[_Span, _Spans]:
         """A series is seen for the first time."""
-        group = self._spans.setdefault(_shared(identity), {})
+        group = self._spans.setdefault(self._ways.counter(identity), {})
         group[identity] = span
-        self._ways[identity] = span, group
+        self._met_before[identity] = span, group
         return span, group
 
+    def _regroup(self) -> None:
+        """More is known of the labels that are about the scrape."""
+        self._known_labels = self._ways.labels
+        met, self._spans = self._met_before, {}
+        for identity, (span, _) in met.items():
+            self._met(identity, span)
 
-def _shared(identity: Identity) -> Identity:
-    return tuple(label for label in identity if label[0] not in SCRAPE_LABELS)
+
+def _told(spans: _Spans) -> tuple[str, ...]:
+    """The ways by the job and the address that is scraped; where these are one, by what else differs."""
+    ways = {f"{span.target[3]} {span.target[2]}".strip() for span in spans.values()}
+    if len(ways) > 1:
+        return tuple(sorted(ways))
+    shared = frozenset.intersection(*map(frozenset, spans))
+    others = ({f'{name}="{value}"' for name, value in {*identity} - shared} for identity in spans)
+    return tuple(sorted(" ".join(sorted(names)) or "without" for names in others))
 
 
 def _overlap(spans: Iterable[_Span], process_start: Callable[[Target], float | None]) -> bool:

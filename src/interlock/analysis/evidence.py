@@ -18,6 +18,8 @@ ABOVE_BETS = (1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 
 MIN_OUTCOMES = 4  # new outcomes of either version that close a block
 PRIOR_OUTCOMES = 50.0  # weight of p0 against the counts of the process itself
+NEAREST = 1e-12  # a rate nearer to 0 or 1 may round to it, and then no bet could be placed
+REACH = 0.5  # odds of the boldest bet over those of the border, at most: a bet next to it hardly wins
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,23 @@ class HarmProcess(BlockProcess):
 
     def add(self, candidate: Tally, stable: Tally) -> None:
         """One closed block. The bets use the blocks before it only."""
-        p_s = self._stable_rate
+        p_s = min(max(self._stable_rate, NEAREST), 1.0 - NEAREST)
+        rate = _measure(p_s, self._delta)
         for at, bet in enumerate(self.BETS):
-            self._logs[at] += block_log_odds(candidate, stable, scale_odds(p_s, bet), p_s, self._delta)
+            self._logs[at] += block_log_odds(candidate, stable, scale_odds(rate, bet), p_s, self._delta)
         self._closed(candidate, stable)
+
+
+def _measure(p_s: float, delta: float) -> float:
+    """The rate whose odds the bets scale: stable's, or the border's where they would not reach beyond it.
+
+    At 99.9 % even a twentieth of stable's odds is 98 %: with a margin of two points all bets would lie within
+    what is allowed, and a candidate that fails at every task would never be found.
+    """
+    border = p_s - delta
+    if border <= 0 or scale_odds(p_s, HARM_BETS[-1]) <= scale_odds(border, REACH):
+        return p_s
+    return border
 
 
 def block_log_odds(candidate: Tally, stable: Tally, p_c: float, p_s: float, delta: float) -> float:

@@ -99,7 +99,7 @@ class AttemptEvidence:
         self._unprimed = frozenset[str]()
         self._incoming = Incoming(plan, self._families)
         self._counts = Counts(since)
-        self._doubles = Doubles()
+        self._doubles = Doubles(self._counts.ways)
         self._warmups = Warmups(plan)
         self._judges = {gate.name: judge_of(gate, plan) for gate in plan.gates}
         self._comparisons = [
@@ -443,8 +443,8 @@ class AttemptEvidence:
         self._hearing.restore(state["hearing"])
         self._split.restore(state["split"])
         self._warmups.restore(state["warmups"], identities)
-        self._doubles.restore(state["doubles"], identities)
         self._counts.restore(state["counts"], identities)
+        self._doubles.restore(state["doubles"], identities)
         self._weigh(self._now)
 
     @property

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
+from interlock.analysis.ways import Ways
+
 PROCESS_START = "process_start_time_seconds"
 
 # A process's start time may wobble by a second (Go reads the boot time anew at every scrape), and the clocks
@@ -108,7 +110,9 @@ class Counts:
 
     def __init__(self, since: float) -> None:
         self._since = since
+        self.ways = Ways()
         self._targets: dict[Target, _Target] = {}
+        self._pods: dict[tuple[str, str], list[_Target]] = {}
         self._ageless: set[str] = set()
 
     @property
@@ -124,13 +128,19 @@ class Counts:
     def advance(self, series: Iterable[Series], cut: float) -> list[Increment]:
         """Consume the points with t ≤ `cut` not consumed before; increments come in order of time."""
         gained: list[tuple[Identity, list[Increment]]] = []
-        for state, batch in self._fresh(series, cut):
+        fresh = self._fresh(series, cut)
+        for state, batch in fresh:
             state.open(batch)
+            self._learn(state, batch)
+        for state, batch in fresh:
+            twins = self._twins(state, batch)
             for identity, (labels, points) in batch.items():
                 if labels.get("__name__") != PROCESS_START:
-                    counted = self._count(state, state.seen.get(identity), labels, points)
+                    last = state.seen.get(identity)
+                    counted = self._count(state, last, labels, points, twins.get(identity))
                     if counted:
                         gained.append((identity, counted))
+        for state, batch in fresh:
             state.close(batch)
         # what ends together comes in order of labels: sorting is stable, and series are fewer than samples
         gained.sort(key=_identity)
@@ -144,12 +154,13 @@ class Counts:
         batches: dict[Target, _Batch] = {}
         for one in series:
             newest = one.newest(cut)
-            state = self._targets.setdefault(one.target, _Target())
+            state = self._target(one.target)
             if newest is not None and one.identity not in state.seen:
                 batches.setdefault(one.target, {})[one.identity] = (one.labels, [newest])
         for target, batch in batches.items():
             state = self._targets[target]
             state.open(batch)
+            self._learn(state, batch)
             state.close(batch)
 
     def state(self, number: Callable[[Identity], int], *, baselines: bool) -> dict[str, Any]:
@@ -169,17 +180,32 @@ class Counts:
         """Go on from `state`; `identities` are the series by their numbers."""
         self._ageless = {str(pod) for pod in state["ageless"]}
         for held in state["targets"]:
-            target = _Target()
+            seen = {identities[at]: (float(time), float(value)) for at, time, value in held["seen"]}
+            target = self._target(target_of(dict(next(iter(seen)))))
+            self._learn(target, seen)
+            target.seen = seen
             target.scrapes = [float(at) for at in held["scrapes"]]
             target.starts = [(float(at), float(start)) for at, start in held["starts"]]
-            target.seen = {identities[at]: (float(time), float(value)) for at, time, value in held["seen"]}
-            self._targets[target_of(dict(next(iter(target.seen))))] = target
+
+    def _target(self, name: Target) -> _Target:
+        """What is known of a target, from the first time on."""
+        state = self._targets.get(name)
+        if state is None:
+            state = self._targets[name] = _Target(self._pods.setdefault(name[:2], []))
+        return state
+
+    def _learn(self, target: _Target, series: Iterable[Identity]) -> None:
+        """By which ways the target's age reaches us."""
+        for identity in series:
+            if identity not in target.seen and ("__name__", PROCESS_START) in identity:
+                target.ages += 1
+                self.ways.notice(target, identity)
 
     def _fresh(self, series: Iterable[Series], cut: float) -> list[tuple[_Target, _Batch]]:
         """Points not yet consumed, by target and series; a series handed in twice is joined."""
         batches: dict[int, tuple[_Target, _Batch]] = {}
         for one in series:
-            state = self._targets.get(one.target) or self._targets.setdefault(one.target, _Target())
+            state = self._targets.get(one.target) or self._target(one.target)
             last = state.seen.get(one.identity, _NEVER)[0]
             fresh = one.points[bisect_right(one.points, (last, math.inf)) :]
             points = [p for p in fresh if p[0] <= cut and 0 <= p[1] < math.inf]
@@ -189,15 +215,34 @@ class Counts:
                 batch[one.identity] = (one.labels, sorted({*known[1], *points}) if known else points)
         return list(batches.values())
 
+    def _twins(self, target: _Target, batch: _Batch) -> dict[Identity, _Twins]:
+        """For each series the others by which the same counter reaches us; hardly ever there are any."""
+        if len(target.pod) == 1 and target.ages < 2 and not _has_new_bounds(target, batch):
+            return {}
+        by_counter: dict[Identity, _Twins] = {}
+        for other in target.pod:
+            for identity in other.seen.keys() | other.batch.keys():
+                by_counter.setdefault(self.ways.counter(identity), []).append((other, identity))
+        alike = {identity: by_counter[self.ways.counter(identity)] for identity in batch}
+        return {identity: twins for identity, twins in alike.items() if len(twins) > 1}
+
     def _count(
-        self, target: _Target, last: Point | None, labels: Mapping[str, str], points: list[Point]
+        self,
+        target: _Target,
+        last: Point | None,
+        labels: Mapping[str, str],
+        points: list[Point],
+        twins: _Twins | None,
     ) -> list[Increment]:
         """What a series gained whose sample before these was `last`."""
         found = []
         for time, value in points:
-            begin, base = (
-                self._birth(target, labels, time, value) if last is None else target.base(last, time)
-            )
+            if twins and (other := _continued(target, twins, last, time, value)):
+                begin, base = other
+            elif last is None:
+                begin, base = self._birth(target, labels, time, value)
+            else:
+                begin, base = target.base(last, time)
             base = 0.0 if value < base else base  # a counter that falls has been reset
             last = (time, value)
             if value > base:
@@ -219,23 +264,51 @@ class Counts:
         return time, value
 
 
+def _has_new_bounds(target: _Target, batch: _Batch) -> bool:
+    return any("le" in labels for identity, (labels, _) in batch.items() if identity not in target.seen)
+
+
+def _continued(target: _Target, twins: _Twins, last: Point | None, time: float, value: float) -> Point | None:
+    """The newest sample of a counter by another way, of the same process and after `last`, that it went on
+    from."""
+    start, known = target.start_at(time), last or _NEVER
+    newest = known
+    for other, identity in twins:
+        before = other.before(identity, time)
+        if start is None or before is None or not (newest[0] < before[0] and before[1] <= value):
+            continue
+        began = other.start_at(before[0])
+        if began is not None and abs(began - start) <= START_JITTER:
+            newest = before
+    return None if newest == known else newest
+
+
 _Batch = dict[Identity, tuple[Mapping[str, str], list[Point]]]
+_Twins = list[tuple["_Target", Identity]]
 _NEVER: Point = (-math.inf, 0.0)
 _end = attrgetter("end")
 _identity = itemgetter(0)
 
 
 class _Target:
-    """What is known of one target: its series' last samples, its scrapes, the starts of its processes."""
+    """What is known of one target: its series' last samples, its scrapes, the starts of its processes.
 
-    __slots__ = ("scrapes", "seen", "starts")
+    `pod`: the targets of its pod, itself among them. `ages`: series that tell how old its process is.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("ages", "batch", "pod", "scrapes", "seen", "starts")
+
+    def __init__(self, pod: list[_Target]) -> None:
+        self.pod = pod
+        pod.append(self)
+        self.ages = 0
+        self.batch: _Batch = {}
         self.seen: dict[Identity, Point] = {}
         self.starts: list[Point] = []  # (first scrape that showed it, start time)
         self.scrapes: list[float] = []  # of this read, ascending; the first one ever stays in front
 
     def open(self, batch: _Batch) -> None:
+        self.batch = batch
         self.scrapes = sorted({*self.scrapes, *(time for _, points in batch.values() for time, _ in points)})
         starts = sorted(
             point
@@ -252,7 +325,18 @@ class _Target:
         sight."""
         for identity, (_, points) in batch.items():
             self.seen[identity] = points[-1]
+        self.batch = {}
         self.scrapes = sorted({self.scrapes[0], self.scrapes[-1]}) if self.scrapes else []
+
+    def before(self, identity: Identity, time: float) -> Point | None:
+        """The last sample of a series before `time`."""
+        _, points = self.batch.get(identity, (None, []))
+        at = bisect_left(points, (time, 0.0))
+        return points[at - 1] if at else self._seen_before(identity, time)
+
+    def _seen_before(self, identity: Identity, time: float) -> Point | None:
+        seen = self.seen.get(identity)
+        return seen if seen is not None and seen[0] < time else None
 
     def scrape_before(self, time: float) -> float | None:
         at = bisect_left(self.scrapes, time)

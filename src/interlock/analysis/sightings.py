@@ -53,7 +53,7 @@ def sighted(plan: Plan, series: Iterable[Series], now: float) -> Sightings:
     starts = [one for one in every if one.name == PROCESS_START]
     counts = Counts(now)
     counts.advance([*mine, *starts], now)
-    doubles = Doubles()
+    doubles = Doubles(counts.ways)
     doubles.advance(mine, now, counts.process_start)
     buckets = BucketReader(plan)
     buckets.notice([(one, [Track.STABLE]) for one in mine], now)

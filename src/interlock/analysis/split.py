@@ -143,7 +143,8 @@ class Split:
     """Feeds the test of the running step with blocks of time, one scrape wide.
 
     The two sides are scraped at different moments: what a counter gained over a block's end is divided in
-    proportion, once all pods that are still there have been scraped after it. Each step begins afresh.
+    proportion, once all pods that are still there have been scraped after it. Each step begins afresh, where
+    no counter's gain is of two weights at once: nobody knows how much of such a gain was at which.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -151,7 +152,8 @@ class Split:
         self._width = max(plan.tick, plan.settle / 2)
         self._step = -1
         self._test: SplitTest | None = None
-        self._closed = math.inf
+        self._opened = math.inf  # where the first block begins
+        self._closed = math.inf  # where the last that is closed ends
         self._pieces: list[_Piece] = []
         self._newest: dict[tuple[Track, str], float] = {}  # by pod
 
@@ -164,11 +166,12 @@ class Split:
         if outcome.labels["__name__"] != TASKS_STARTED or not _is_split(stretch.step):
             return
         self._enter(stretch)
-        begin = max(outcome.begin, self._begins(stretch))
-        if outcome.end > begin:
-            part = (outcome.end - begin) / (outcome.end - outcome.begin)
+        if outcome.begin < self._begins(stretch):
+            self._open_at(outcome.end)
+        elif outcome.end > self._opened:
             mine = outcome.track is Track.CANDIDATE
-            self._pieces.append(_Piece(begin, outcome.end, outcome.amount * part, mine))
+            self._pieces.append(_Piece(outcome.begin, outcome.end, outcome.amount, mine))
+            self._pieces[-1].until(self._opened)
 
     def advance(self, running: Stretch | None, now: float) -> None:
         """Time has come to `now` (unix seconds): close the blocks that are complete."""
@@ -190,8 +193,15 @@ class Split:
         if stretch.step.index != self._step:
             self._step = stretch.step.index
             self._test = SplitTest(stretch.step.share)
-            self._closed = self._begins(stretch)
+            self._opened = self._closed = self._begins(stretch)
             self._pieces = []
+
+    def _open_at(self, moment: float) -> None:
+        """Nothing that began before counts: not all sides of it are known."""
+        if moment > self._opened:
+            self._opened, self._closed = moment, max(self._closed, moment)
+            for piece in self._pieces:
+                piece.until(moment)
 
     def _begins(self, stretch: Stretch) -> float:
         return stretch.started + max(self._settle, PROGRAMMED)
@@ -218,6 +228,7 @@ class Split:
         return {
             "step": self._step,
             "test": self._test.state() if self._test else None,
+            "opened": repr(self._opened),
             "closed": repr(self._closed),
             "pieces": [[p.begin, p.end, p.amount, p.mine] for p in self._pieces],
             "newest": [[track.value, pod, at] for (track, pod), at in self._newest.items()],
@@ -227,6 +238,7 @@ class Split:
         """Go on from `state`."""
         self._step = int(state["step"])
         self._test = None if state["test"] is None else SplitTest.restored(state["test"])
+        self._opened = float(state["opened"])
         self._closed = float(state["closed"])
         self._pieces = [_piece(held) for held in state["pieces"]]
         self._newest = {(Track(track), str(pod)): float(at) for track, pod, at in state["newest"]}
