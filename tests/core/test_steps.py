@@ -167,6 +167,7 @@ def test_the_way_of_a_good_candidate(stage: Stage, index: int, leads_to: tuple[s
         ({"evidence": report(age=None)}, "no samples of the candidate"),
         ({"evidence": report(age=21)}, "the newest sample is 21 s old"),
         ({"evidence": report(warmed_up=False)}, "the warm-up"),
+        ({"evidence": report(restarts="12 times")}, "processes that stay up: 12 times"),
         ({"evidence": report(candidate_tasks=19)}, "1 more tasks of the candidate"),
         ({"evidence": report(gate(verdict=Verdict.INCONCLUSIVE))}, "gate violations: said so"),
         ({"evidence": report(gate(verdict=Verdict.NO_DATA))}, "gate violations: said so"),

@@ -41,6 +41,7 @@ from interlock.analysis.plan import (
 )
 from interlock.analysis.presets import ALERTS, TASKS, TASKS_STARTED, TASKS_VERIFIED
 from interlock.analysis.report import EvidenceReport, Facts, GateReading, Verdict, mode_of, read
+from interlock.analysis.restarts import Restarts
 from interlock.analysis.series import PROCESS_START, Counts, Increment, Series
 from interlock.analysis.settling import Settling
 from interlock.analysis.silence import Hearing, NoDataReading, Silence
@@ -114,6 +115,7 @@ class AttemptEvidence:
         self._verifying = Verifying(plan.verifier)
         self._tasks = TaskCounts(plan.gates)
         self._hearing = Hearing(plan.settle)
+        self._restarts = Restarts()
         self._split = Split(plan)
         self._merge = Merge(plan, self._judges.values())
         self._before = LookingBack(plan.gates, awaits=awaits_past)
@@ -200,6 +202,7 @@ class AttemptEvidence:
             split=None if self._doubles.pods({TASKS_STARTED}) else self._split.reading(running),
             cost_usd=self._spending.usd,
             harm_since=self._harm_since(),
+            restarts=self._restarts.message(running, self._now),
         )
 
     # ------------------------------------------------------------------ what comes in
@@ -226,6 +229,8 @@ class AttemptEvidence:
                 self._heard.notice(track, mode, one.name, newest[0])
                 if mode is Mode.LIVE and one.name == TASKS_STARTED:
                     self._split.notice(track, one.labels.get("pod", ""), newest[0])
+            if one.name == PROCESS_START:
+                self._restarts.notice(one, tracks, mode, now)
             self._verifying.notice(one, mode, now)
             if not known.is_exported:
                 known.is_exported = True
@@ -396,6 +401,7 @@ class AttemptEvidence:
             "verifying": self._verifying.state(),
             "tasks": self._tasks.state(),
             "hearing": self._hearing.state(),
+            "restarts": self._restarts.state(),
             "split": self._split.state(),
             "past": self._before.state(),
             "warmups": self._warmups.state(number, buckets=baselines),
@@ -441,6 +447,7 @@ class AttemptEvidence:
         self._verifying.restore(state["verifying"])
         self._tasks.restore(state["tasks"], kept)
         self._hearing.restore(state["hearing"])
+        self._restarts.restore(state["restarts"])
         self._split.restore(state["split"])
         self._warmups.restore(state["warmups"], identities)
         self._counts.restore(state["counts"], identities)

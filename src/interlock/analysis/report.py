@@ -72,6 +72,7 @@ class EvidenceReport:
     candidate's tasks cost since the evidence began, None while it exports no cost. `harm_since`: start (unix
     seconds) of the step whose process holds the evidence of a failed gate; None where none rests on a step.
     `split`: whether tasks are split as the running step intends; None where that is not asked or not known.
+    `restarts`: that the candidate's processes end more often than stable's, in a sentence; empty where not.
     """
 
     gates: tuple[GateReading, ...]
@@ -92,6 +93,7 @@ class EvidenceReport:
     split: SplitReading | None = None
     cost_usd: float | None = None
     harm_since: float | None = None
+    restarts: str = ""
 
     @property
     def reverts(self) -> bool:

@@ -201,6 +201,8 @@ def evidence_waits(report: EvidenceReport, min_tasks: int) -> list[str]:
     waits = [] if report.warmed_up else ["the warm-up to end"]
     if report.candidate_tasks < min_tasks:
         waits.append(f"{min_tasks - report.candidate_tasks} more tasks of the candidate")
+    if report.restarts:
+        waits.append(f"processes that stay up: {report.restarts}")
     waits += [
         f"gate {gate.name}: {gate.message or gate.verdict}"
         for gate in report.gates
