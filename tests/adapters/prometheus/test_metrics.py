@@ -120,14 +120,20 @@ async def test_a_large_answer_is_not_kept_in_memory() -> None:
     assert found == Unreadable("the answer is larger than 4 MiB")
 
 
+async def test_a_redirect_is_told_and_not_followed() -> None:
+    found, _ = await read(ANSWERS["redirect"][0], 2.0)
+    assert found == Unreadable(
+        "Prometheus sends us elsewhere (HTTP 302): give the address that answers itself"
+    )
+
+
 async def test_a_refused_connection_is_a_reason() -> None:
     async with answering(hang_up) as address:
         pass  # the port is free again
     metrics = PrometheusMetrics(address, 1.0)
     found = await metrics.read(SELECTION)
     await metrics.close()
-    assert isinstance(found, Unreadable)
-    assert "Connect" in found.reason
+    assert found == Unreadable(f"cannot connect to {address.removeprefix('http://')}: Connection refused")
 
 
 # ------------------------------------------------------------------ shared queries

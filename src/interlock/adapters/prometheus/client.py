@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -157,7 +158,7 @@ class Client:
         except SpecError as error:
             return NoAnswer(str(error)[:200])
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return NoAnswer(f"{type(error).__name__}: {error}".rstrip(": ")[:200])
+            return NoAnswer(_in_words(error)[:200])
         return Unreadable(body) if isinstance(body, str) else _judged(response.status, body, read)
 
     def _pool(self) -> aiohttp.ClientSession:
@@ -175,11 +176,28 @@ class Client:
         return self._context[1]
 
 
+def _in_words(error: Exception) -> str:
+    """The same for the same cause: a sentence that changed would be written to the status again."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"cannot connect to {error.host}:{error.port}: {error.certificate_error}"
+        case aiohttp.ClientConnectorError():
+            cause = error.os_error
+            why = cause.strerror if cause.errno is None or cause.errno < 0 else os.strerror(cause.errno)
+            return f"cannot connect to {error.host}:{error.port}: {why or cause}"
+        case _:
+            return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
 def _judged(
     status: int, body: bytes, read: Callable[[int, bytes], Found | Unreadable]
 ) -> Found | Unreadable | NoAnswer:
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return NoAnswer(f"Prometheus refuses us (HTTP {status}): check the operator's credentials")
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return NoAnswer(
+            f"Prometheus sends us elsewhere (HTTP {status}): give the address that answers itself"
+        )
     found = read(status, body)
     if isinstance(found, Unreadable) and status not in ABOUT_THE_QUERY:
         return NoAnswer(found.reason, late=status >= HTTPStatus.INTERNAL_SERVER_ERROR)
