@@ -98,7 +98,7 @@ def lint(
     window: Window = "1d",
     stable: Annotated[str | None, typer.Option(help="The stable version, where the status has none.")] = None,
     tasks_per_second: Annotated[
-        float | None, typer.Option(min=0.0, help="Traffic of both versions, without a Prometheus.")
+        float | None, typer.Option(min=0.0, max=1e6, help="Traffic of both versions, without a Prometheus.")
     ] = None,
     success: Annotated[
         float | None,

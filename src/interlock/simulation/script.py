@@ -29,9 +29,9 @@ Chance = Annotated[float, Field(ge=0, le=1)]
 
 
 class Strict(BaseModel):
-    """A key that is not known is an error that names it."""
+    """A key that is not known is an error that names it; numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, allow_inf_nan=False)
 
 
 class Part(Strict):

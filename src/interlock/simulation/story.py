@@ -83,7 +83,8 @@ class Rate(Strict):
 
 def _rates(value: Any) -> Any:
     """A number is a rate that does not change."""
-    return [{"perSecond": value}] if isinstance(value, int | float) else _several(value)
+    simple = isinstance(value, int | float) and not isinstance(value, bool)
+    return [{"perSecond": value}] if simple else _several(value)
 
 
 class Spell(Strict):
@@ -114,10 +115,10 @@ class Story(Strict):
     """All that happens, from when the candidate is asked for; the stable version serves already."""
 
     title: str = ""
-    lasts: Positive = DAY
+    lasts: Annotated[Positive, Field(le=90 * DAY)] = DAY
     """It ends sooner when the attempt does."""
-    scrape_interval: Positive = 15.0
-    tick: Positive = 5.0
+    scrape_interval: Annotated[Positive, Field(ge=0.1)] = 15.0
+    tick: Annotated[Positive, Field(ge=0.1)] = 5.0
     """Seconds between two looks of the operator."""
     rate: Annotated[tuple[Rate, ...], BeforeValidator(_rates), Field(min_length=1)]
     agents: dict[str, Annotated[tuple[Course, ...], BeforeValidator(_several)]] = Field(default_factory=dict)
