@@ -27,6 +27,10 @@ venv: .venv/.ready ## Install the Python packages (done by every other target)
 demo: .venv/.ready ## Promote a good version and take bad ones back, on a real cluster (root; a few minutes)
 	@$(PY) -m dev.demo
 
+.PHONY: demo-all
+demo-all: .venv/.ready ## The same three times, also with a version equal to stable; one table (half an hour)
+	@$(PY) -m dev.demo all
+
 .PHONY: demo-down
 demo-down: .venv/.ready ## Remove everything that the demo left for looking around
 	@$(PY) -m dev.demo down

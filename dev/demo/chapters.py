@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from dev.demo.agent.judge import Verdict
+from dev.demo.versions import SAME
 from interlock.model.release import Entry, Outcome, Release, Stage
 from interlock.model.result import Result
 from interlock.model.rolloutstatus import GateStatus
@@ -37,6 +38,8 @@ SCRIPT = (
     Part("triage-v3", Fate.TAKEN_BACK),
     Part("triage-v4", Fate.PROMOTED),
 )
+WITH_SAME = (*SCRIPT[:-1], Part(SAME, Fate.PROMOTED), SCRIPT[-1])
+"""A/A before the improvement, which then is compared with that same baseline under its other name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +192,13 @@ class Told:
     """Requests without an answer, by kind."""
     results: Mapping[str, Result] = field(default_factory=dict)
     """What the Releases say came of each version."""
+    script: Sequence[Part] = SCRIPT
+    """What was to be played."""
 
     @property
     def as_told(self) -> bool:
         """Every version met its fate, none is left out."""
-        return len(self.chapters) == len(SCRIPT) and all(chapter.as_told for chapter in self.chapters)
+        return len(self.chapters) == len(self.script) and all(chapter.as_told for chapter in self.chapters)
 
     def expected_of_first(self, of: Tally) -> tuple[float, float] | None:
         """Wrong answers and violations that the first version, by its rates here, has in as many answers."""
@@ -214,7 +219,7 @@ class Told:
                 _chapter_json(each) | _result_json(self.results.get(each.part.version))
                 for each in self.chapters
             ],
-            "not_played": [part.version for part in SCRIPT[len(self.chapters) :]],
+            "not_played": [part.version for part in self.script[len(self.chapters) :]],
             "clients": {
                 "sent": self.sent,
                 "errors": dict(self.errors),

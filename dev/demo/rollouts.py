@@ -19,7 +19,7 @@ from dev.demo.agent.judge import Verdict
 from dev.demo.data import shown_catalogue
 from dev.demo.simulate import Outcomes, outcomes
 from dev.demo.traffic import IRRELEVANT_SHARE
-from dev.demo.versions import MANIFESTS, VERSIONS, document
+from dev.demo.versions import MANIFESTS, SAME, VERSIONS, document
 from interlock.analysis.lift import Lift
 from interlock.cli.simulated import clock
 from interlock.core.observation import Target
@@ -32,8 +32,6 @@ from interlock.simulation.walk import Setup, Walk
 
 RATE = 20
 """Tasks a second."""
-SAME = "triage-v1-again"
-"""The baseline under another name: A/A."""
 EXPECTED = {"triage-v2": "Reverted", "triage-v3": "Reverted", "triage-v4": "Promoted", SAME: "Promoted"}
 _TOLD: dict[Verdict, dict[str, object]] = {
     Verdict.RIGHT: {"verified": "pass"},

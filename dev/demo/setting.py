@@ -25,7 +25,7 @@ from dev.cluster.errors import ClusterError
 from dev.cluster.instance import Instance
 from dev.demo import image, operator_process
 from dev.demo.operator_process import OperatorProcess
-from dev.demo.versions import MANIFESTS, VERSIONS
+from dev.demo.versions import MANIFESTS, SAME, VERSIONS, manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "demo"
@@ -195,7 +195,11 @@ def apply_agent(setting: Setting, say: Say) -> None:
 
 
 def patch_version(setting: Setting, version: str, say: Say) -> None:
-    """The one line that a release changes."""
+    """The one line that a release changes. A/A's AgentVersion has no file: it is made and applied first."""
+    if version == SAME:
+        say(f"$ kubectl apply -f -   # {VERSIONS[0]} of dev/demo/manifests, named {SAME}")
+        again = yaml.safe_dump(_moved(manifest(SAME), setting.namespace), sort_keys=False)
+        _answers(setting.cluster.kubectl("apply", "-f", "-", stdin=again).stdout, say)
     patch = f'{{"spec":{{"versionRef":{{"name":"{version}"}}}}}}'
     place = ("-n", setting.namespace, "patch", f"rollouts.interlock.dev/{ROLLOUT}")
     _kubectl(setting.cluster, say, *place, "--type=merge", "-p", patch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ import httpx
 from dev.cluster.errors import ClusterError
 from dev.demo import chapters, setting
 from dev.demo.agent.catalogue import read_catalogue
-from dev.demo.chapters import FIRST, SCRIPT, Chapter, Moments, Part, Tally, Told
+from dev.demo.chapters import FIRST, SCRIPT, Chapter, Fate, Moments, Part, Tally, Told
 from dev.demo.data import catalogue_file
 from dev.demo.display import Display
 from dev.demo.load import Load
@@ -38,11 +38,13 @@ _STRAGGLERS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How the story is played: seed of the questions, tasks a second, seconds that a version may take."""
+    """How the story is played: seed of the questions, tasks a second, seconds that a version may take, and
+    which versions are asked for."""
 
     seed: int = 1
     rate: float = 20.0
     patience: float = 600.0
+    script: Sequence[Part] = SCRIPT
 
 
 class Stuck(ClusterError):
@@ -91,6 +93,7 @@ async def play(place: Setting, terms: Terms, display: Display) -> Told:
         sent=load.counts.sent,
         errors=dict(load.counts.errors),
         results=results,
+        script=terms.script,
     )
 
 
@@ -120,13 +123,12 @@ def answerable_question() -> str:
 
 async def _chapters(scene: _Scene, terms: Terms) -> tuple[Chapter, ...]:
     played: list[Chapter] = []
-    for part in SCRIPT:
+    for part in terms.script:
         scene.display.say(f"\n{part.version}: {hypothesis(part.version)}")
         played.append(await _chapter(scene, part, terms.patience))
         scene.display.say(_ending(played[-1]))
-        stable = scene.rollout.status.stable
-        if stable is None or (stable.version != FIRST and part is not SCRIPT[-1]):
-            scene.display.say(f"{FIRST} is not stable any more: the rest of the story has lost its ground")
+        if played[-1].fate is Fate.PROMOTED and not played[-1].as_told:
+            scene.display.say(f"{part.version} is stable now: the rest of the story has lost its ground")
             break
     return tuple(played)
 

@@ -8,14 +8,13 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from dev.demo.chapters import FIRST, SCRIPT, Chapter, Fate, Tally, Told
+from dev.demo.chapters import FIRST, Chapter, Fate, Tally, Told
 from dev.demo.setting import ROLLOUT, ROOT, Setting
 from dev.demo.views import clock, percent
 from interlock.model.result import Result
 
 _WIDTH = 79
 _COLUMNS = {
-    "version": "<10",
     "outcome": "<11",
     "step": "<10",
     "decided": ">8",
@@ -80,9 +79,12 @@ def _labelled(label: str, text: str) -> list[str]:
 
 def table(chapters: Iterable[Chapter]) -> Iterator[str]:
     """A heading and a row a version."""
-    yield "".join(format(name, width) for name, width in _COLUMNS.items())
-    for chapter in chapters:
-        row = zip(cells(chapter), _COLUMNS.values(), strict=True)
+    told = tuple(chapters)
+    longest = max((len(chapter.part.version) for chapter in told), default=9)
+    columns = {"version": f"<{longest + 1}"} | _COLUMNS
+    yield "".join(format(name, width) for name, width in columns.items())
+    for chapter in told:
+        row = zip(cells(chapter), columns.values(), strict=True)
         yield "".join(format(cell, width) for cell, width in row)
 
 
@@ -90,14 +92,14 @@ def headline(told: Told) -> str:
     """Whether the story went as told, and if not, where it did not."""
     how_long = f"{clock(told.seconds)} minutes, seed {told.seed}"
     if told.as_told:
-        back = [part.version for part in SCRIPT if part.expected is Fate.TAKEN_BACK]
-        forth = [part.version for part in SCRIPT if part.expected is Fate.PROMOTED]
+        back = [part.version for part in told.script if part.expected is Fate.TAKEN_BACK]
+        forth = [part.version for part in told.script if part.expected is Fate.PROMOTED]
         return (
             f"As told: {' and '.join(back)} were taken back before full, "
-            f"{' and '.join(forth)} was promoted ({how_long})."
+            f"{' and '.join(forth)} {'was' if len(forth) == 1 else 'were'} promoted ({how_long})."
         )
     odd = [f"{c.part.version} {_what_happened(c)}" for c in told.chapters if not c.as_told]
-    odd += [f"{part.version} was not played" for part in SCRIPT[len(told.chapters) :]]
+    odd += [f"{part.version} was not played" for part in told.script[len(told.chapters) :]]
     return f"Not as told: {'; '.join(odd)} ({how_long})."
 
 
@@ -149,7 +151,7 @@ def costs(told: Told) -> Iterator[str]:
 
 def success_line(told: Told) -> str:
     """The first version against the last, as clients measured them."""
-    last = SCRIPT[-1].version
+    last = told.script[-1].version
 
     def said(version: str) -> str:
         tally = told.answers.get(version, Tally())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dev.demo.agent.judge import Verdict
-from dev.demo.rollouts import EXPECTED, SAME, Line, recorded, story, verdicts, walked
+from dev.demo.rollouts import EXPECTED, Line, recorded, story, verdicts, walked
 from dev.demo.simulate import Outcomes
+from dev.demo.versions import SAME
 from interlock.simulation.summary import outcome_of
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -14,13 +15,14 @@ from dev.cluster.clusters import Cluster
 from dev.cluster.processes import Process
 from dev.demo import setting, story
 from dev.demo.agent.judge import Verdict
-from dev.demo.chapters import Fate, Told
+from dev.demo.chapters import SCRIPT, WITH_SAME, Fate, Part, Told
 from dev.demo.display import PlainDisplay, console_for
 from dev.demo.load import Counts, Load
 from dev.demo.operator_process import OperatorProcess
 from dev.demo.reader import EventLine, Reader
 from dev.demo.setting import Setting
 from dev.demo.story import Stuck, Terms, play
+from dev.demo.versions import SAME
 from interlock.model.release import Outcome, Release, Stage
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import Attempt
@@ -116,10 +118,12 @@ class Played:
     asking: Asking
     place: Setting
     said: Path
+    script: Sequence[Part] = SCRIPT
 
     async def play(self, patience: float = 10.0) -> Told:
+        terms = Terms(seed=5, patience=patience, script=self.script)
         with self.said.open("w") as stream, PlainDisplay(console_for(stream)) as display:
-            return await asyncio.wait_for(play(self.place, Terms(seed=5, patience=patience), display), 30)
+            return await asyncio.wait_for(play(self.place, terms, display), 30)
 
 
 async def at_once(_: Setting) -> float:
@@ -150,6 +154,15 @@ async def test_the_versions_are_asked_for_one_after_the_other(stage: Played) -> 
     assert told.as_told
     assert (told.seed, told.answers["triage-v1"].right) == (5, 7)
     assert stage.asking.stopped.is_set(), "the load ends with the story"
+
+
+async def test_with_the_same_version_the_story_goes_on_after_its_promotion(stage: Played) -> None:
+    stage.world.fates[SAME] = PROMOTED
+    stage.script = WITH_SAME
+    told = await stage.play()
+
+    assert stage.world.asked == ["triage-v2", "triage-v3", SAME, "triage-v4"]
+    assert told.as_told
 
 
 async def test_the_story_ends_when_a_bad_version_became_stable(stage: Played) -> None:
