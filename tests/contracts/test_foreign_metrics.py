@@ -43,6 +43,7 @@ EXPECTED: dict[str, tuple[float, float]] = {
     "otel-agent-error-rate": (1, 4),
     "otel-agent-duration": (3, 4),
     "otel-tool-error-rate": (1, 3),
+    "otel-model-error-rate": (1, 4),
     "otel-tokens-per-invocation": (460, 4),
     "envoy-ai-error-rate": (1, 5),
     "envoy-ai-duration": (5, 5),
@@ -54,7 +55,9 @@ EXPECTED: dict[str, tuple[float, float]] = {
     "nemo-error-rate": (2, 50),
     "istio-server-error-rate": (3, 43),
 }
-"""Part and whole; sum and count; of a duration up to 20.48 s, and all."""
+"""Part and whole; sum and count; of a duration up to its bound, and all."""
+BOUNDS = {"otel-agent-duration": "25.6", "envoy-ai-duration": "20.48"}
+"""In seconds, one of those that the template's description names."""
 
 
 def templates() -> dict[str, MetricTemplate]:
@@ -117,14 +120,14 @@ def amount(series: Iterable[Series], counter: Counter, le: str = "") -> float:
     return sum(one.points[-1][1] for one in mine if not le or float(one.labels["le"]) == float(le))
 
 
-def read(metric: Metric, series: list[Series]) -> tuple[float, float]:
+def read(metric: Metric, series: list[Series], bound: str) -> tuple[float, float]:
     match metric:
         case Proportion():
             return amount(series, metric.part), amount(series, metric.total)
         case Average():
             return amount(series, metric.sum), amount(series, metric.count)
         case Histogram():
-            return amount(series, metric.buckets, "20.48"), amount(series, metric.buckets, "+Inf")
+            return amount(series, metric.buckets, bound), amount(series, metric.buckets, "+Inf")
         case _:
             raise AssertionError(metric)
 
@@ -143,7 +146,12 @@ async def test_it_is_read_as_it_was_emitted(scraping: PrometheusMetrics, name: s
         await asyncio.sleep(0.2)
     for one in found.series:
         assert POD.items() <= one.labels.items()
-    assert read(metric, list(found.series)) == EXPECTED[name]
+    assert read(metric, list(found.series), BOUNDS.get(name, "")) == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_a_duration_says_a_bound_that_there_is(name: str) -> None:
+    assert f" {BOUNDS[name]}" in (templates()[name].spec.description or "")
 
 
 def test_every_template_is_looked_at() -> None:

@@ -1,0 +1,1 @@
+"""Scripts that let other products' own libraries emit what `manifests/metrics` reads."""
