@@ -8,7 +8,7 @@ import pytest
 
 from interlock.analysis.plan import PlannedStep, StepTime
 from interlock.analysis.series import Series
-from interlock.analysis.warmup import Warmups, quantile_bound
+from interlock.analysis.warmup import Slow, Warmups, slowest
 from tests.analysis.attempt import BUCKETS, SUCCESS, plan
 
 STEPS = (PlannedStep(0, "shadow"), PlannedStep(1, "canary"), PlannedStep(2, "full"))
@@ -29,16 +29,35 @@ def derived(*series: Series, now: float = 1002.0) -> dict[int, float]:
 @pytest.mark.parametrize(
     ("counts", "bound"),
     [
-        ({10.0: 99, 20.0: 100, math.inf: 100}, 10.0),
-        ({10.0: 98, 20.0: 100, math.inf: 100}, 20.0),
-        ({10.0: 50, 20.0: 60, math.inf: 100}, 20.0),
+        ({10.0: 99, 20.0: 100, math.inf: 100}, Slow(10.0)),
+        ({10.0: 98, 20.0: 100, math.inf: 100}, Slow(20.0)),
+        ({10.0: 0, 20.0: 0, math.inf: 100}, Slow(200.0, 20.0)),
+        ({10.0: 0, 20.0: 1, math.inf: 100}, Slow(200.0, 20.0)),
         ({10.0: 0, math.inf: 0}, None),
         ({math.inf: 5}, None),
         ({}, None),
     ],
 )
-def test_the_bucket_of_the_slowest_percent(counts: dict[float, float], bound: float | None) -> None:
-    assert quantile_bound(counts, 0.99) == bound
+def test_the_bucket_of_the_slowest_percent(counts: dict[float, float], bound: Slow | None) -> None:
+    assert slowest(counts, 0.99) == bound
+
+
+@pytest.mark.parametrize("mean", [5.0, 20.0, 40.0])
+def test_beyond_the_last_bound_it_is_reckoned(mean: float) -> None:
+    within = {bound: 1e4 * (1 - math.exp(-bound / mean)) for bound in (10.0, 20.0)} | {math.inf: 1e4}
+    found = slowest(within, 0.99)
+    assert found is not None
+    assert found.seconds == pytest.approx(mean * math.log(100))
+
+
+def test_that_it_is_reckoned_is_told_and_outlasts_a_restart() -> None:
+    warmups = Warmups(plan(SUCCESS, steps=STEPS, warmup=None))
+    warmups.advance(CLOCK, [bucket(le, (999.0, n)) for le, n in (("60", 90), ("+Inf", 100))], 1002.0)
+    assert warmups.lengths == {1: pytest.approx(120.0)}
+    assert "longer than 60 s, the last bound" in warmups.warnings()[0]
+    other = Warmups(plan(SUCCESS, steps=STEPS, warmup=None))
+    other.restore(warmups.state(lambda _: 0, buckets=False), [])
+    assert other.warnings() == warmups.warnings()
 
 
 def test_bounds_are_numbers_and_pods_add_up() -> None:

@@ -367,7 +367,7 @@ class AttemptEvidence:
         if self._counts.ageless:
             pods = ", ".join(self._counts.ageless)
             found.append(f"{PROCESS_START} is not exported by {pods}: what they counted before is left out")
-        found += self._before.warnings()
+        found += [*self._before.warnings(), *self._warmups.warnings()]
         seen = self._heard.of(Track.CANDIDATE, mode_of(self._timeline.running)).keys()
         if TASKS in seen:
             counting = [g for g in self._plan.gates if not isinstance(g.test, Tail | Mean)]  # those say it

@@ -17,7 +17,7 @@ from interlock.analysis.metrics import Average, Binary, EventCount, Histogram, Q
 from interlock.analysis.plan import Gate, Tail
 from interlock.analysis.presets import DURATION_BUCKETS, TASKS, TASKS_VERIFIED, VERIFIERS
 from interlock.analysis.series import Identity, Increment
-from interlock.analysis.warmup import QUANTILE, quantile_bound
+from interlock.analysis.warmup import QUANTILE, Slow, slowest
 
 HOUR = 3600.0
 LEAST_HOUR = 20.0
@@ -80,7 +80,8 @@ Usage = UsualRate | UsualMean | UsualEvents
 class Usual:
     """What stable did in `seconds`. `tasks_per_second`: None where nobody has said it.
 
-    `gates`: by the gate's name, as far as it has data. `slow`: the p99 of task durations in seconds.
+    `gates`: by the gate's name, as far as it has data. `slow`: the p99 of task durations in seconds, reckoned
+    where it lies `beyond` the last bound of their histogram.
     """
 
     tasks_per_second: float | None = None
@@ -90,6 +91,7 @@ class Usual:
     hours: Range | None = None
     slow: float | None = None
     verifier: str | None = None
+    beyond: float | None = None
 
 
 def usual(gates: Iterable[Gate], increments: Iterable[Increment], seconds: float) -> Usual:
@@ -107,6 +109,7 @@ def usual(gates: Iterable[Gate], increments: Iterable[Increment], seconds: float
         if (measured := measured_by(gate)) is not None
         and (usage := _usage(measured, held, verifier, total)) is not None
     }
+    slow = _slow(held)
     rates = [amount / HOUR for amount in _whole_hours(tasks).values()]
     return Usual(
         tasks_per_second=total / seconds,
@@ -114,8 +117,9 @@ def usual(gates: Iterable[Gate], increments: Iterable[Increment], seconds: float
         seconds=seconds,
         tasks=total,
         hours=Range(min(rates), max(rates)) if rates else None,
-        slow=_slow(held),
+        slow=slow.seconds if slow else None,
         verifier=verifier,
+        beyond=slow.beyond if slow else None,
     )
 
 
@@ -232,7 +236,7 @@ def _range(parts: Mapping[int, float], wholes: Mapping[int, float]) -> Range | N
     return Range(min(shares), max(shares)) if shares else None
 
 
-def _slow(increments: Iterable[Increment]) -> float | None:
+def _slow(increments: Iterable[Increment]) -> Slow | None:
     """The p99 of task durations: the bound of the bucket in which it lies."""
     buckets: dict[float, float] = defaultdict(float)
     for one in increments:
@@ -241,4 +245,4 @@ def _slow(increments: Iterable[Increment]) -> float | None:
                 buckets[float(one.labels.get("le", ""))] += one.amount
             except ValueError:
                 continue
-    return quantile_bound(buckets, QUANTILE)
+    return slowest(buckets, QUANTILE)

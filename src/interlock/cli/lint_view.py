@@ -32,7 +32,8 @@ def title(lint: Lint) -> str:
         return f"{name}: {pace}, as given"
     hours = f", by the hour {usual.hours.low:.2g} to {usual.hours.high:.2g}" if usual.hours else ""
     verified = f", verified by {usual.verifier}" if usual.verifier else ""
-    slow = f", 99 % of tasks within {duration(usual.slow)}" if usual.slow else ""
+    about = f" (reckoned: beyond {duration(usual.beyond)} it is not measured)" if usual.beyond else ""
+    slow = f", 99 % of tasks within {duration(usual.slow)}{about}" if usual.slow else ""
     stable = lint.plan.stable.version
     return f"{name}: stable {stable} in {duration(usual.seconds)}: {pace}{hours}{slow}{verified}"
 

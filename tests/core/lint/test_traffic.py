@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,6 +68,11 @@ class TestSteps:
             Severity.WARNING,
             "spec.strategy.steps[0].minDurationSeconds",
         )
+
+    def test_a_warm_up_that_is_only_reckoned(self) -> None:
+        known = replace(usual(slow=100.0), beyond=20.0)
+        warned = about(told(SUCCESS, known=known), "longer than 20s, the last bound")
+        assert (warned.severity, warned.field) == (Severity.WARNING, "spec.analysis.warmupSeconds")
 
     def test_a_warm_up_that_outlasts_the_deadline(self) -> None:
         (first, _) = [

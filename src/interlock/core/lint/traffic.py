@@ -53,6 +53,12 @@ def _steps(rollout: Rollout, usual: Usual, legs: Sequence[Leg]) -> Iterator[Find
         elif leg.deadline == math.inf and needed > LONG:
             yield warning(field, expected, "lower it, or raise the step's share")
         yield from _warm_up(leg, step.duration_seconds)
+    if usual.beyond is not None and rollout.spec.analysis.warmup_seconds is None:
+        what = (
+            f"over 1 % of stable's tasks take longer than {duration(usual.beyond)}, the last bound of their "
+            f"histogram: that outcomes are comparable after {duration(usual.slow or 0.0)} is only reckoned"
+        )
+        yield warning("spec.analysis.warmupSeconds", what, "set it, or give the histogram larger bounds")
 
 
 def _warm_up(leg: Leg, at_least: float) -> Iterator[Finding]:
