@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +64,7 @@ BAD = [
     ([*GOOD, "--log-level", "LOUD"], "--log-level"),
     ([*GOOD, "--label-agent", "a-b"], "--label-…: 'a-b' must be a label name of Prometheus"),
     ([*GOOD, "--label-agent", "version"], "must be different label names"),
+    ([*GOOD, "--prometheus-plain-http", "yes"], "--prometheus-plain-http must be Warn or Accept"),
     ([*GOOD, "--no-such-flag"], "no-such-flag"),
 ]
 
@@ -102,3 +107,55 @@ def test_access_to_prometheus_comes_from_files_and_headers(
     assert found.access.headers == (("X-Scope-OrgID", "team-a"), ("X-Region", "north"))
     assert found.access.username == "me"
     assert "s3cret" not in repr(found), "what is logged holds no secret"
+
+
+@pytest.mark.parametrize(
+    ("address", "exposed"),
+    [
+        ("http://prometheus:9090", True),
+        ("http://10.0.0.7:9090", True),
+        ("http://localhost.example.com", True),
+        ("http://127.0.0.1.example.com", True),
+        ("https://prometheus:9090", False),
+        ("http://127.0.0.1:9090", False),
+        ("http://127.8.0.1:9090", False),
+        ("http://localhost:9090", False),
+        ("http://[::1]:9090", False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["token", "password"])
+def test_credentials_that_leave_the_machine_unencrypted_are_a_concern(
+    address: str, exposed: bool, kind: str, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    given = {
+        "token": [f"--prometheus-bearer-token-file={secret}"],
+        "password": ["--prometheus-username=me", f"--prometheus-password-file={secret}"],
+    }[kind]
+    found = list(parse(["--prometheus", address, *given]).concerns())
+    assert len(found) == exposed
+    assert all(address in concern and "s3cret" not in concern for concern in found)
+    assert not list(parse(["--prometheus", address, *given, "--prometheus-plain-http=Accept"]).concerns())
+
+
+def test_without_credentials_there_is_nothing_to_expose() -> None:
+    assert not list(parse([*GOOD, "--prometheus-header=X-Scope-OrgID: team-a"]).concerns())
+
+
+def test_the_operator_says_its_concerns_before_all_else(tmp_path: Path) -> None:
+    """A process of its own, that finds no cluster."""
+    (tmp_path / "token").write_text("s3cret")
+    command = [sys.executable, "-m", "interlock.operator", *GOOD]
+    done = subprocess.run(
+        [*command, f"--prometheus-bearer-token-file={tmp_path / 'token'}"],
+        env={"PATH": os.environ["PATH"], "KUBECONFIG": str(tmp_path / "none"), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    first = json.loads((done.stdout + done.stderr).splitlines()[0])
+    assert first["level"] == "WARNING"
+    assert "unencrypted over the network to http://prometheus:9090" in first["message"]
+    assert "s3cret" not in done.stdout + done.stderr

@@ -319,6 +319,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point. Exit code 0 after a signal, 1 when a part failed."""
     settings = parse(arguments)
     log_as_json(settings.log_level)
+    for concern in settings.concerns():
+        log.warning("%s", concern)
     gc.set_threshold(*COLLECT_AFTER)
     sys.setrecursionlimit(max(JSON_DEPTH, sys.getrecursionlimit()))
     started = datetime.now(UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ ACCESS: tuple[tuple[str, str], ...] = (
     ("certificate-file", "PEM file of the operator's own certificate"),
     ("key-file", "PEM file of its key"),
 )
+PLAIN_HTTP = ("Warn", "Accept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Settings:
     """Base URL of the Prometheus HTTP API."""
     access: Access = field(default_factory=Access)
     """How the operator proves to Prometheus who it is."""
+    plain_http: str = PLAIN_HTTP[0]
+    """Whether credentials that leave the machine unencrypted are worth a warning."""
     labels: LabelNames = field(default_factory=LabelNames)
     """What Prometheus calls the labels that tell agents and versions apart."""
     tick: float = 5.0
@@ -48,6 +51,15 @@ class Settings:
     """Of /livez, /readyz and /metrics."""
     host: str = "0.0.0.0"  # noqa: S104 - probes come from the kubelet
     log_level: str = "INFO"
+
+    def concerns(self) -> Iterator[str]:
+        """What works, but should be known to whoever runs the operator; a sentence each, without secrets."""
+        if self.plain_http == "Warn" and self.access.exposed_at(self.prometheus):
+            yield (
+                f"the credentials for Prometheus go unencrypted over the network to {self.prometheus}: "
+                "use an https:// address, or --prometheus-plain-http=Accept where something else encrypts "
+                "what is on the way (a mesh, a tunnel)"
+            )
 
     @property
     def timing(self) -> Timing:
@@ -75,6 +87,12 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         help="sent with each query, like 'X-Scope-OrgID: team-a'; may be given several times, "
         "in the environment a line each",
     )
+    option(
+        "prometheus-plain-http",
+        str,
+        PLAIN_HTTP[0],
+        "Warn: say at the start when credentials go over http:// to another machine; Accept: it is meant so",
+    )
     for label in fields(LabelNames):
         option(f"label-{label.name}", str, label.name, f"the label that holds the {label.name} of a series")
     option("tick", float, 5.0, "seconds between looks at an active rollout")
@@ -95,6 +113,10 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         parser.error(f"--port must be between 0 and 65535, not {found['port']}")
     if found["log_level"].upper() not in LOG_LEVELS:
         parser.error(f"--log-level must be one of {', '.join(LOG_LEVELS)}, not {found['log_level']!r}")
+    found["plain_http"] = found.pop("prometheus_plain_http")
+    if found["plain_http"] not in PLAIN_HTTP:
+        chosen = found["plain_http"]
+        parser.error(f"--prometheus-plain-http must be {' or '.join(PLAIN_HTTP)}, not {chosen!r}")
     try:
         _check_address(found["prometheus"])
         found["access"] = _access(found)

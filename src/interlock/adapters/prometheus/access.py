@@ -10,7 +10,9 @@ import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from interlock.errors import SpecError
 
@@ -66,6 +68,12 @@ class Access:
         files = (self.ca_file, self.certificate_file, self.key_file)
         return tuple(_state(path) for path in files if path is not None)
 
+    def exposed_at(self, address: str) -> bool:
+        """Whether a token or a password would leave this machine unencrypted for `address`, a URL."""
+        proves = self.bearer_token_file is not None or self.password_file is not None
+        where = urlsplit(address)
+        return proves and where.scheme == "http" and not _is_loopback(where.hostname or "")
+
     def check(self) -> None:
         """SpecError where a file or a header cannot be used now."""
         if ":" in self.username:
@@ -93,6 +101,13 @@ def _check_header(name: str, value: str) -> None:
         raise SpecError(f"header {name} must not be set: credentials come from files, the rest from us")
     if not _VISIBLE.fullmatch(value):
         raise SpecError(f"the value of header {name} must be visible ASCII characters")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")  # RFC 6761, 6.3
 
 
 def _secret(path: Path) -> str:
