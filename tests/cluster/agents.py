@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -38,6 +39,8 @@ class Behaviour:
     """Requests get to it; else they are lost on the way, and it has no task."""
     durations: bool = False
     """It exports how long its tasks take: ten seconds each."""
+    tools: Mapping[str, str] = field(default_factory=dict)
+    """What comes of the call of each tool in a task of a shadow; live, all are carried out."""
     drawn: int = 1
     """How many times what the route says it is sent, by a gateway that does not do as it is told."""
 
@@ -180,6 +183,9 @@ class Agents:
         if behaviour.durations:
             for bound in ("5.0", "30.0", "60.0", "+Inf"):
                 pod.count("ai_agent_task_duration_seconds_bucket", float(bound) >= 10.0, le=bound)
+        for tool, result in behaviour.tools.items():
+            told = result if pod.mode == "shadow" else "ok"
+            pod.count("ai_agent_tool_calls_total", tool=tool, result=told)
         if self._random.random() < behaviour.violation:
             pod.count("ai_agent_policy_violations_total", rule="scope", severity="low")
         if behaviour.critical:
