@@ -50,6 +50,7 @@ from interlock.analysis.split import Split, SplitReading
 from interlock.analysis.table import SeriesTable
 from interlock.analysis.tasks import TaskCounts
 from interlock.analysis.timeline import timeline
+from interlock.analysis.turns import Turns
 from interlock.analysis.values import Evaluated
 from interlock.analysis.verifying import Verifying
 from interlock.analysis.warmup import Warmups
@@ -116,6 +117,7 @@ class AttemptEvidence:
         self._tasks = TaskCounts(plan.gates)
         self._hearing = Hearing(plan.settle)
         self._restarts = Restarts()
+        self._turns = Turns()
         self._split = Split(plan)
         self._merge = Merge(plan, self._judges.values())
         self._before = LookingBack(plan.gates, awaits=awaits_past)
@@ -152,6 +154,9 @@ class AttemptEvidence:
         increments = self._counts.advance(counted, now)
         counters = [one for one in counted if one.name in self._families]
         self._doubles.advance(counters, now, self._counts.process_start)
+        for one in mine:
+            if one.name == PROCESS_START:
+                self._turns.notice(one, now)
         self._notice(news, now)
         for end, together in groupby(self._gained(increments, news), key=lambda gain: gain[0].end):
             self._walk_grid(math.nextafter(end, -math.inf))
@@ -197,9 +202,9 @@ class AttemptEvidence:
             warnings=self._warnings(),
             p_value=min(1.0, math.exp(-self._merge.peak)),
             no_data=self._hearing.reading(running, last_sample, self._now),
-            lifts=self._lifts.read(self._doubles.pods, self._before.effects),
-            # of counts that are doubled on one side only, no share can be told
-            split=None if self._doubles.pods({TASKS_STARTED}) else self._split.reading(running),
+            lifts=self._lifts.read(self._wrong, self._before.effects),
+            # of counts that are wrong on one side only, no share can be told
+            split=None if self._wrong(frozenset({TASKS_STARTED})) else self._split.reading(running),
             cost_usd=self._spending.usd,
             harm_since=self._harm_since(),
             restarts=self._restarts.message(running, self._now),
@@ -322,11 +327,15 @@ class AttemptEvidence:
     def _weigh(self, at: float) -> None:
         self._merge.weigh(self._spoilt, at)
 
-    def _spoilt(self, judge: Judge) -> tuple[str, ...]:
-        """Pods whose doubled counts this gate would rest on."""
-        if not self._doubles:
+    def _wrong(self, families: frozenset[str]) -> tuple[str, ...]:
+        """Pods whose counts of these metric names are doubled, or jump."""
+        if not (self._doubles or self._turns.pods):
             return ()
-        pods = self._doubles.pods(judge.gate.families)
+        return tuple(sorted({*self._doubles.pods(families), *self._turns.pods}))
+
+    def _spoilt(self, judge: Judge) -> tuple[str, ...]:
+        """Pods whose wrong counts this gate would rest on."""
+        pods = self._wrong(judge.gate.families)
         if isinstance(judge, BlockJudge):
             return pods
         return tuple(pod for pod in pods if pod.startswith(self._plan.candidate.pod_prefix))
@@ -363,7 +372,7 @@ class AttemptEvidence:
         return min(found) if found and found[0] < math.inf else None
 
     def _warnings(self) -> tuple[str, ...]:
-        found = list(self._doubles.warnings())
+        found = [*self._doubles.warnings(), *self._turns.warnings()]
         if self._counts.ageless:
             pods = ", ".join(self._counts.ageless)
             found.append(f"{PROCESS_START} is not exported by {pods}: what they counted before is left out")
@@ -402,6 +411,7 @@ class AttemptEvidence:
             "tasks": self._tasks.state(),
             "hearing": self._hearing.state(),
             "restarts": self._restarts.state(),
+            "turns": self._turns.state(),
             "split": self._split.state(),
             "past": self._before.state(),
             "warmups": self._warmups.state(number, buckets=baselines),
@@ -448,6 +458,7 @@ class AttemptEvidence:
         self._tasks.restore(state["tasks"], kept)
         self._hearing.restore(state["hearing"])
         self._restarts.restore(state["restarts"])
+        self._turns.restore(state["turns"])
         self._split.restore(state["split"])
         self._warmups.restore(state["warmups"], identities)
         self._counts.restore(state["counts"], identities)

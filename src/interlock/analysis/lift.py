@@ -358,7 +358,7 @@ class Lifts:
     def read(
         self, spoilt: Callable[[frozenset[str]], Sequence[str]], effects: Mapping[str, float] = NOTHING_KNOWN
     ) -> tuple[LiftReading, ...]:
-        """All of them. `spoilt`: pods whose counts of these metric names are doubled. `effects`: design
+        """All of them. `spoilt`: pods whose counts of these metric names are wrong. `effects`: design
         effects ≥ 1 by subject; where none is known outcomes are taken to be independent."""
         return tuple(
             _reading(meter, spoilt(meter.kpi.families), effects.get(meter.kpi.subject, 1.0))
@@ -381,5 +381,6 @@ class Lifts:
 
 def _reading(meter: Meter, spoilt: Sequence[str], effect: float) -> LiftReading:
     if spoilt:
-        return NoLift(meter.kpi.name, f"counts of pod {', '.join(spoilt)} are doubled: it is scraped twice")
+        why = "it is scraped twice, or several processes answer by turns"
+        return NoLift(meter.kpi.name, f"counts of pod {', '.join(spoilt)} are wrong: {why}")
     return meter.read(effect)

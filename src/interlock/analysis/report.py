@@ -177,7 +177,7 @@ def _verdict(judge: Judge, standing: Standing, facts: Facts) -> tuple[Verdict, s
     if standing.failed:
         return Verdict.FAIL, ""
     if facts.spoilt:
-        return Verdict.NO_DATA, f"not decided: counts are doubled in {', '.join(facts.spoilt)}"
+        return Verdict.NO_DATA, f"not decided: counts are wrong in {', '.join(facts.spoilt)}"
     running = facts.running
     if running is None or (aside := _not_judged(judge, running, facts.now)):
         return Verdict.INCONCLUSIVE, aside if running else "no step to judge"
