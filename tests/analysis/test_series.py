@@ -121,6 +121,31 @@ class TestReset:
         pod.scrape(1030)
         assert gained(read(pod))[f"a {VIOLATIONS} pii"] == 2
 
+    @pytest.mark.parametrize("apart", [0.0, 0.001, 0.9])
+    def test_samples_of_one_scrape_need_not_have_the_very_same_time(self, apart: float) -> None:
+        """As those that an agent sends itself."""
+        pod = old_pod(exports_start=False)
+        for at in (1010, 1020, 1030):
+            pod.do(TASKS, 2, outcome="success")
+            pod.do(TASKS, 1, outcome="failure")
+            pod.scrape(at)
+        series = [
+            one
+            if one.labels["outcome"] == "success"
+            else one.at(tuple((t + apart, v) for t, v in one.points))
+            for one in window([pod], 0, 2000)
+        ]
+        assert gained(Counts(SINCE).advance(series, 2000))[f"a {TASKS} success"] == 6
+
+    def test_a_zero_of_when_a_series_was_created_is_no_scrape(self) -> None:
+        pod = old_pod(exports_start=False)
+        pod.do(TASKS, 1, outcome="failure")
+        pod.do(TASKS, 2, outcome="success")
+        pod.scrape(1010)
+        created = Series({**window([pod], 0, 2000)[0].labels, "outcome": "failure"}, ((1005.0, 0.0),))
+        counted = gained(Counts(SINCE).advance([*window([pod], 0, 2000), created], 2000))
+        assert counted == {f"a {TASKS} failure": 1, f"a {TASKS} success": 2}
+
     def test_a_series_missing_from_one_answer_is_not_counted_again(self) -> None:
         pod = old_pod()
         pod.do(TASKS, 3, outcome="failure")

@@ -21,6 +21,8 @@ PROCESS_START = "process_start_time_seconds"
 # to lose the first violation of a pod born for the attempt is worse than to count one scrape too much.
 START_JITTER = 2.0
 CLOCK_SKEW = 30.0
+# Of the time between two samples of a series: a scrape that it was absent from lies as far from both.
+APART = 0.1
 
 Identity = tuple[tuple[str, str], ...]
 Target = tuple[str, str, str, str]
@@ -357,9 +359,23 @@ class _Target:
             return False  # the newest process was there already
         old, new = self.start_at(before), self.start_at(time)
         if old is None or new is None:
-            absent = self.scrape_before(time)
-            return absent is not None and absent > before
+            return self._scraped_between(before, time)
         return new > old and new > before - CLOCK_SKEW
+
+    def _scraped_between(self, before: float, time: float) -> bool:
+        """Whether there was a scrape well apart from both: samples of one may differ a little in time."""
+        apart = APART * (time - before)
+        first, last = bisect_right(self.scrapes, before + apart), bisect_left(self.scrapes, time - apart)
+        return any(map(self._is_scrape, self.scrapes[first:last]))
+
+    def _is_scrape(self, at: float) -> bool:
+        """A zero before the first sample is none: Prometheus makes it of when the series was created."""
+        shown = [
+            identity in self.seen or points[0] != (at, 0.0)
+            for identity, (_, points) in self.batch.items()
+            if any(time == at for time, _ in points)
+        ]
+        return any(shown) or not shown
 
     def start_at(self, time: float) -> float | None:
         """Start of the process that was scraped at `time`; None if unknown."""
