@@ -56,6 +56,18 @@ def test_every_list_is_bounded_and_says_how_it_is_merged() -> None:
     assert [path for path, node in lists if not {"maxItems", "x-kubernetes-list-type"} <= node.keys()] == []
 
 
+def test_what_only_the_operator_writes_has_one_owner_and_what_users_write_one_for_each_field() -> None:
+    whole = {path for path, node in ALL if node.get("x-kubernetes-map-type") == "atomic"}
+    assert whole == {
+        "AgentVersion.status",
+        "MetricTemplate.status",
+        "Rollout.status",
+        "Release.header",
+        "Release.entries[]",
+        "Release.result",
+    }
+
+
 def test_every_map_is_bounded() -> None:
     """Rules on the keys of one that is not cost more than an API server grants."""
     maps = [(path, node) for path, node in ALL if "additionalProperties" in node]

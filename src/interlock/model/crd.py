@@ -28,6 +28,7 @@ from interlock.model.rollout import Rollout
 NO_STATUS: JsonSchema = {"observedGeneration": -1}
 """Schema default of `status`: kstatus then sees that nobody has looked at the object yet."""
 RULES = "x-kubernetes-validations"
+MAP_TYPE = "x-kubernetes-map-type"
 _KEPT = (
     "type",
     "format",
@@ -155,12 +156,22 @@ def structural(model: type[ApiModel]) -> JsonSchema:
     inlined = _inline(schema, definitions, in_list=False, keep_defaults=True)
     properties = inlined["properties"]
     for name in set(properties) - {"apiVersion", "kind", "metadata", "spec"}:
-        properties[name] = _inline(
-            schema["properties"][name], definitions, in_list=False, keep_defaults=False
+        properties[name] = _owned_as_one(
+            _inline(schema["properties"][name], definitions, in_list=False, keep_defaults=False)
         )
     if "status" in properties:
         properties["status"]["default"] = dict(NO_STATUS)
     return inlined
+
+
+def _owned_as_one(schema: JsonSchema) -> JsonSchema:
+    """What only the operator writes is its own as a whole.
+
+    `managedFields` then has one owner for an object or item of a list, not one a field: docs/adr/0019.
+    """
+    if schema.get("type") == "array":
+        return schema | {"items": _owned_as_one(schema["items"])}
+    return schema | ({MAP_TYPE: "atomic"} if "properties" in schema else {})
 
 
 def _inline(schema: JsonSchema, definitions: JsonSchema, *, in_list: bool, keep_defaults: bool) -> JsonSchema:
