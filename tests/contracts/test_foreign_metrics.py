@@ -46,7 +46,7 @@ EXPECTED: dict[str, tuple[float, float]] = {
     "otel-model-error-rate": (1, 4),
     "otel-tokens-per-invocation": (460, 4),
     "envoy-ai-error-rate": (1, 5),
-    "envoy-ai-duration": (5, 5),
+    "envoy-ai-duration": (4, 5),
     "envoy-ai-tokens-per-call": (460, 5),
     "agentgateway-guardrail-reject-rate": (5, 200),
     "agentgateway-response-intervention-rate": (20, 105),
