@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from dev.demo.chapters import Chapter, Told
 from interlock.model.result import KpiLift, Result
 
+_WIDTH = 110
 LIFT_OF = "verified-success-rate"
 _COLUMNS = {
     "seed": "<6",
     "version": "<17",
     "outcome": "<11",
     "as told": "<8",
-    "step": "<14",
+    "step": "<10",
     "decided": ">8",
     "detected": ">9",
     "stopped": ">8",
     "cleared": ">8",
-    "lift of success": ">31",
+    "lift of success, points": ">25",
 }
 LEGEND = (
     "Decided: seconds from the patch to the decision. Detected, stopped, cleared: from the candidate's first "
@@ -32,7 +34,15 @@ LEGEND = (
 def account(stories: Sequence[Told]) -> Iterator[str]:
     """All of it, in lines for a person."""
     if stories:
-        yield from ("", *table(stories), "", LEGEND, "", *tally(stories), *misses(stories))
+        yield from (
+            "",
+            *table(stories),
+            "",
+            *textwrap.wrap(LEGEND, _WIDTH),
+            "",
+            *tally(stories),
+            *misses(stories),
+        )
 
 
 def table(stories: Sequence[Told]) -> Iterator[str]:
@@ -55,7 +65,7 @@ def _cells(chapter: Chapter, result: Result) -> tuple[str, ...]:
         chapter.part.version,
         chapter.fate.value,
         "yes" if chapter.as_told else "NO",
-        chapter.step,
+        chapter.step.partition(" ")[2] or chapter.step,
         *("-" if seconds is None else f"{seconds:.1f}" for seconds in (chapter.to_decision, *since)),
         _lift(result.lifts),
     )
@@ -66,7 +76,7 @@ def _lift(lifts: Iterable[KpiLift]) -> str:
         if lift.metric == LIFT_OF and lift.lift is not None:
             low, high = (float(end) if end is not None else None for end in (lift.low, lift.high))
             ends = "" if low is None or high is None else f" ({low:+.1f} to {high:+.1f})"
-            return f"{float(lift.lift):+.1f}{ends} points"
+            return f"{float(lift.lift):+.1f}{ends}"
     return "-"
 
 
