@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +47,8 @@ def test_only_stables_live_tasks_count() -> None:
     assert success.counts.good / success.counts.total == 0.9
     assert 0.85 < slow.counts.good / slow.counts.total < 0.95
     assert "covered" not in found.gates
-    assert found.slow == 30.0
+    assert found.beyond == 30.0  # one in ten takes longer, and is reckoned to end within twice that
+    assert found.slow == pytest.approx(60.1, abs=0.1)
 
 
 def test_nothing_was_there() -> None:
