@@ -78,14 +78,13 @@ class Answers:
 
     def __init__(self, names: LabelNames = CANONICAL) -> None:
         self._names = names
-        self._recent: dict[bytes, Recurring] = {}
-        self._before: dict[bytes, Recurring] = {}
+        self._known: dict[bytes, Recurring] = {}
         self._read = 0
 
     @property
     def known(self) -> int:
         """Series that would be known again."""
-        return len(self._recent.keys() | self._before.keys())
+        return len(self._known)
 
     def read(self, status: int, body: bytes) -> Answer | Unreadable:
         """An answer of /api/v1/query."""
@@ -106,24 +105,32 @@ class Answers:
                 return ()
             raise ValueError("no series, but something")
         items[-1] += b","
-        recent, number, found = self._recent, self._read, []
+        number, found = self._read, []
+        last: Recurring | None = None
         for item in items:
-            labels, _, values = item.partition(_VALUES)
-            known = recent.get(labels)
-            if known is None:
-                known = recent[labels] = self._before.get(labels) or self._first(labels, values)
-            known.show(values, number)
-            found.append(known)
+            one = last.follower if last else None
+            if one is None or not item.startswith(one.head):
+                one = self._named(item)
+                if last is not None:
+                    last.follower = one
+            one.show(item[len(one.head) :], number)
+            found.append(one)
+            last = one
         return found
 
-    def _first(self, labels: bytes, values: bytes) -> Recurring:
-        series = Series(_labels(from_json(labels), self._names), parsed(values))
-        return Recurring(series, values)
+    def _named(self, item: bytes) -> Recurring:
+        labels, _, values = item.partition(_VALUES)
+        known = self._known.get(labels)
+        if known is None:
+            series = Series(_labels(from_json(labels), self._names), parsed(values))
+            known = self._known[labels] = Recurring(series, labels + _VALUES, values)
+        return known
 
     def _grow_old(self) -> None:
         self._read += 1
         if self._read % KEPT_FOR == 0:
-            self._recent, self._before = {}, self._recent
+            since = self._read - KEPT_FOR
+            self._known = {labels: one for labels, one in self._known.items() if one.named > since}
 
 
 def _series(item: dict[str, Any], names: LabelNames) -> Series:

@@ -21,38 +21,53 @@ _NONE = -1
 
 
 class Recurring:
-    """A series as the last answer had it that names it.
+    """A series as the last answer had it that names it, the `named`th of all. `follower`: what came after it
+    there.
 
     `told_by`: the number of the answer before that, where it had all these samples; else negative. So it is
     of an alert, which is looked at as long as it is there, evaluated again or not.
     """
 
-    __slots__ = ("_is_alert", "_is_whole", "_meant", "_named", "_series", "_shown", "agent", "told_by")
+    __slots__ = (
+        "_is_alert",
+        "_is_whole",
+        "_meant",
+        "_series",
+        "_shown",
+        "agent",
+        "follower",
+        "head",
+        "named",
+        "told_by",
+    )
 
-    def __init__(self, series: Series, values: bytes = b"") -> None:
-        """`values`: what the samples of `series` were parsed from, where they may be known again."""
+    def __init__(self, series: Series, head: bytes = b"", values: bytes = b"") -> None:
+        """`head`: its item up to its samples; `values`: what these were parsed from. Both are empty where it
+        will not be known again."""
+        self.head = head
+        self.follower: Recurring | None = None
         self.agent = agent_of(series.labels)
         self.told_by = _NONE
         self._is_alert = series.name == ALERTS
         self._series = series
         self._meant = self._shown = values  # what `_series` was parsed from, what the last answer had of it
         self._is_whole = _is_whole(values, series.points)
-        self._named = _NONE
+        self.named = _NONE
 
     def show(self, values: bytes, number: int) -> None:
         """The answer of that number, > 0, has these. ValueError, TypeError or OverflowError where they are
         not samples alone: then all is as it was."""
-        if self._named == number:
+        if self.named == number:
             raise ValueError("a series twice")
         meant = self._meant
         if values == meant or (self._is_whole and _is_end_of(values, meant)):
             # what the answer before had was an end of `meant` too, and may have been a shorter one
             is_told = len(values) <= len(self._shown) and not self._is_alert
-            self.told_by = self._named if is_told else _NONE
+            self.told_by = self.named if is_told else _NONE
         else:
             self._move(values)
             self.told_by = _NONE
-        self._named, self._shown = number, values
+        self.named, self._shown = number, values
 
     @property
     def series(self) -> Series:
