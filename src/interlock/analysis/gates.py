@@ -229,19 +229,20 @@ class AttemptEvidence:
             mode, tracks, newest = known.mode, known.tracks, one.newest(now)
             if mode is None or not tracks or newest is None:
                 continue
-            self._spending.notice(one.name, tracks)
             for track in tracks:
                 self._heard.notice(track, mode, one.name, newest[0])
                 if mode is Mode.LIVE and one.name == TASKS_STARTED:
                     self._split.notice(track, one.labels.get("pod", ""), newest[0])
             if one.name == PROCESS_START:
                 self._restarts.notice(one, tracks, mode, now)
-            self._verifying.notice(one, mode, now)
+            if known.is_verified:
+                self._verifying.notice(one, mode, now)
             if not known.is_exported:
                 known.is_exported = True
                 self._notice_exports(one, tracks, mode)
 
     def _notice_exports(self, one: Series, tracks: list[Track], mode: Mode) -> None:
+        self._spending.notice(one.name, tracks)
         first = next(at for at, value in one.points if 0 <= value < math.inf)
         for judge in self._comparisons:
             if isinstance(judge, MeanJudge):

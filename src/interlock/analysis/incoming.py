@@ -30,7 +30,8 @@ class Known:
     """What is known of one series. `tracks`: the versions that it comes from.
 
     `is_mine`: it is read, and theirs or the age of one of their processes. `is_task`: it counts tasks that
-    begin or end. `handed`: its last sample that was handed in, unix seconds.
+    begin or end. `is_verified`: it says who verified. `handed`: its last sample that was handed in, unix
+    seconds.
     """
 
     tracks: list[Track]
@@ -38,6 +39,7 @@ class Known:
     is_mine: bool
     is_counter: bool
     is_task: bool
+    is_verified: bool
     handed: float = -math.inf
     is_exported: bool = False
     """Whether a sample that is data has been seen."""
@@ -85,6 +87,7 @@ class Incoming:
             is_mine=is_mine,
             is_counter=one.name in self._counters,
             is_task=one.name in (TASKS, TASKS_STARTED),
+            is_verified="verifier" in one.labels,
         )
         return known
 

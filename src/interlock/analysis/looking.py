@@ -15,18 +15,19 @@ class LookingBack:
     """Keeps what was told of the past, once and for all. Not awaited, outcomes are independent."""
 
     def __init__(self, gates: Sequence[Gate], *, awaits: bool) -> None:
-        self._gates = [gate for gate in gates if looks_back(gate)]
         self._awaits = awaits
+        self._lacking = {subject(gate) for gate in gates if looks_back(gate)} if awaits else set()
         self._known: dict[str, Past] = {}
 
     @property
     def lacks(self) -> bool:
         """Whether a gate still waits."""
-        return self._awaits and any(subject(gate) not in self._known for gate in self._gates)
+        return bool(self._lacking)
 
     def learn(self, pasts: Mapping[str, Past]) -> None:
         """By subject; what is known already stays as it is."""
         self._known = {**pasts, **self._known}
+        self._lacking -= self._known.keys()
 
     def tell(self, judges: Iterable[Judge]) -> None:
         """Those that look back weigh by what is known now."""
