@@ -307,9 +307,10 @@ async def serve(settings: Settings, wrap: Wrap = lambda objects: objects) -> Non
         await metrics.close()
 
 
-COLLECT_AFTER = (20_000, 20, 20)
-"""New objects, and collections of the young, before a collection. Manifests are many objects and hold no
-circles: after each 700, as Python would, a tenth of the process' time is spent on looking through them."""
+COLLECT_AFTER = (100_000, 20, 20)
+"""New objects, and collections of the young, before a collection. Manifests and samples are many objects and
+hold no circles: after each 700, as Python would, a tenth of the process' time is spent on looking through
+them, and so it is after each 20,000 where 500 rollouts are active and a tick brings as many new samples."""
 JSON_DEPTH = 40_000
 """Frames. Free JSON in an AgentVersion may be nested as deep as the API server accepts (about 10,000 levels);
 an object that Python refuses to parse would end the watch and every listing of its kind."""
