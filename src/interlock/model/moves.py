@@ -6,9 +6,9 @@ stable that was not tried. Turning back is possible from every active stage.
 A rule that compares with `oldSelf` is skipped where one of the two is missing: that a field stays is said on
 its parent. `.?x.orValue(y)` reads a field that may be absent.
 
-Every write of a status passes all rules, and for each field that a rule reads the API server makes a list of
-all fields beside it (`Structural.Properties` in apiextensions-apiserver): what lets most writes pass is asked
-first.
+Every write of a status passes all rules, and for each field that a rule reads the API server lists all fields
+beside it (`Structural.Properties` in apiextensions-apiserver), twice where the field is there: what lets most
+writes pass is asked first, and what can be said of a field alone stands on that field, where nothing is read.
 """
 
 from __future__ import annotations
@@ -18,6 +18,30 @@ from interlock.model.base import rules
 _ANOTHER = "self.number != oldSelf.number"
 _INDEX = "self.?stepIndex.orValue(0)"
 _OLD_INDEX = "oldSelf.?stepIndex.orValue(0)"
+
+_FOLLOWS = (
+    "must have a `stage` that follows the last: Preparing may be followed by any; Running by all but "
+    "Done; Soaking by all but Running; Reverting and Done by Done only"
+)
+
+STAGE = rules(
+    (
+        (
+            # Done is followed by another attempt's Preparing only, by a rule on the attempt
+            "self == oldSelf || self in {"
+            "'Preparing': ['Running', 'Soaking', 'Reverting', 'Done'], "
+            "'Running': ['Preparing', 'Soaking', 'Reverting'], "
+            "'Soaking': ['Preparing', 'Reverting', 'Done'], "
+            "'Reverting': ['Done'], "
+            "'Done': ['Preparing']}[oldSelf]"
+        ),
+        _FOLLOWS,
+    )
+)
+"""On `status.attempt.stage`."""
+
+OUTCOME = rules(("self == oldSelf", "must keep its `outcome` once it is Done"))
+"""On `status.attempt.outcome`; that it stays there follows from the rules about `stage`."""
 
 ATTEMPT = rules(
     (
@@ -51,20 +75,7 @@ ATTEMPT = rules(
         ),
         "must keep `stage` and `stepIndex` while `seq` stays",
     ),
-    (
-        (
-            "self.seq == oldSelf.seq || self.stage in {"
-            "'Preparing': ['Preparing', 'Running', 'Soaking', 'Reverting', 'Done'], "
-            "'Running': ['Preparing', 'Running', 'Soaking', 'Reverting'], "
-            "'Soaking': ['Preparing', 'Soaking', 'Reverting', 'Done'], "
-            "'Reverting': ['Done'], "
-            f"'Done': ['Done']}}[oldSelf.stage] || {_ANOTHER}"
-        ),
-        (
-            "must have a `stage` that follows the last: Preparing may be followed by any; Running by all but "
-            "Done; Soaking by all but Running; Reverting and Done by Done only"
-        ),
-    ),
+    (f"self.stage != 'Preparing' || oldSelf.stage != 'Done' || {_ANOTHER}", _FOLLOWS),
     # Where the gates have changed, `seq` rises and the step stays.
     (
         (
@@ -89,11 +100,7 @@ ATTEMPT = rules(
         "must not take to the `fastPath` after it has begun",
     ),
     (
-        f"!has(oldSelf.outcome) || (has(self.outcome) && self.outcome == oldSelf.outcome) || {_ANOTHER}",
-        "must keep its `outcome` once it is Done",
-    ),
-    (
-        "self.?outcome.orValue('') != 'Promoted' || oldSelf.stage in ['Preparing', 'Soaking', 'Done']",
+        "oldSelf.stage in ['Preparing', 'Soaking', 'Done'] || self.?outcome.orValue('') != 'Promoted'",
         "must be Promoted after the soak only, or when it is the first version",
     ),
 )
@@ -160,8 +167,8 @@ STATUS = rules(
     ),
     (
         (
-            "self.?attempt.?outcome.orValue('') != 'Promoted' || !has(oldSelf.stable) "
-            f"|| oldSelf.?attempt.?stage.orValue('') != 'Preparing' || !({_STAYS})"
+            "oldSelf.?attempt.?stage.orValue('') != 'Preparing' || !has(oldSelf.stable) "
+            f"|| self.?attempt.?outcome.orValue('') != 'Promoted' || !({_STAYS})"
         ),
         "must not promote from Preparing where there is a `stable` version: it walks the steps",
     ),

@@ -292,9 +292,10 @@ class OnRevert(ApiModel):
 _SHADOWS_HAVE_CONTROLS = rules(
     (
         (
-            "!has(self.analysis) || !has(self.analysis.gates) || !self.analysis.gates.exists(g, "
-            "has(g.during) && 'Shadow' in g.during && (has(g.compare) || has(g.tail) || has(g.mean))) "
-            "|| self.strategy.steps.all(s, !has(s.shadow) || (has(s.shadow.control) && s.shadow.control))"
+            # the steps first: most have no shadow, and gates have many fields
+            "self.strategy.steps.all(s, !has(s.shadow) || (has(s.shadow.control) && s.shadow.control)) "
+            "|| !has(self.analysis) || !has(self.analysis.gates) || !self.analysis.gates.exists(g, "
+            "has(g.during) && 'Shadow' in g.during && (has(g.compare) || has(g.tail) || has(g.mean)))"
         ),
         (
             "must have `shadow.control: true` in each `shadow` step when a `compare`, `tail` or `mean` gate "

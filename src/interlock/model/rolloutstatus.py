@@ -75,14 +75,14 @@ class Attempt(ApiModel):
 
     number: Annotated[int, Field(ge=1)]
     seq: Annotated[int, Field(ge=1)]
-    stage: Stage
+    stage: Annotated[Stage, Field(json_schema_extra=moves.STAGE)]
     step_index: Annotated[int, Field(ge=0, le=MAX_STEPS)] = 0
     started_time: Time
     stage_started_time: Time
     walk_started_time: Time
     traffic_started_time: Time | None = None
     step_started_time: Time | None = None
-    outcome: Outcome | None = None
+    outcome: Annotated[Outcome | None, Field(json_schema_extra=moves.OUTCOME)] = None
     reason: Annotated[str, Field(max_length=64)]
     message: Annotated[str, Field(max_length=512)] = ""
     strategy_hash: Annotated[str, Field(max_length=16)]
