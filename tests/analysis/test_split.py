@@ -253,6 +253,27 @@ def test_after_a_gap_over_a_change_of_weights_a_wrong_split_is_found() -> None:
     assert any(unheard.run(900, 0.3))
 
 
+def test_a_candidate_without_any_task_is_starved_not_split_wrongly() -> None:
+    told = attempt().run(100)
+    for _ in range(12):
+        assert wrong(told.run(50, share=0.0)) == ""
+    for _ in range(12):
+        assert wrong(told.run(50)) == ""
+    assert wrong(told.run(2000, share=0.02))
+
+
+@pytest.mark.parametrize("tasks", [1, 20])
+def test_a_candidate_with_few_tasks_is_not_starved(tasks: int) -> None:
+    """It gets one in fifty, not one in ten."""
+    assert wrong(attempt().run(6000 // tasks, share=0.02, tasks=tasks))
+
+
+def test_seldom_a_task_at_a_small_share_is_as_intended() -> None:
+    small = attempt(PlannedStep(0, "canary", share=0.01))
+    for _ in range(40):
+        assert wrong(small.run(100, share=0.01, tasks=1)) == ""
+
+
 def test_a_pod_that_dies_is_not_waited_for_for_ever() -> None:
     told = attempt()
     told.run(30)

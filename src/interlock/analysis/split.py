@@ -18,6 +18,7 @@ from interlock.analysis.plan import Mode, Plan, PlannedStep, Track
 from interlock.analysis.presets import TASKS_STARTED
 from interlock.analysis.ratio import SAMPLE_RATIO_ALPHA, sample_ratio
 from interlock.analysis.scatter import Scatter
+from interlock.analysis.silence import CHANCE
 from interlock.analysis.timeline import Stretch
 
 EPOCH = 256  # blocks of the first epoch
@@ -25,6 +26,7 @@ MIN_BLOCKS = 8  # before the test says anything: groups of requests must have ha
 TOLERANCE = 0.05  # of the smaller of the two shares: what a gateway's rounding and retries may make of it
 PROGRAMMED = 10.0  # seconds a gateway may take from accepting a route until all its proxies follow it
 FORGOTTEN_AFTER = 120.0  # seconds without a sample after which a pod is taken for gone
+STARVED_AFTER = 120.0  # seconds without a task of the candidate after which no split is to be seen
 CERTAIN = -math.log(SAMPLE_RATIO_ALPHA)
 
 
@@ -139,6 +141,43 @@ class _Piece:
         return taken
 
 
+class _Missed:
+    """Blocks without a task of the candidate, since its last one.
+
+    They count when it gets one again, unless it had none for long and beyond chance: then it was starved, which
+    is told and waited for by itself (`silence`), and no split was to be seen.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: list[float] = []  # of stable, by block
+        self._starved = False
+
+    def add(self, tasks: float, share: float, width: float) -> None:
+        """One more, `width` seconds wide."""
+        if self._starved:
+            return
+        self._tasks.append(tasks)
+        is_long = len(self._tasks) * width >= STARVED_AFTER
+        if is_long and (1.0 - share) ** sum(self._tasks) < CHANCE:
+            self._tasks, self._starved = [], True
+
+    def taken(self) -> list[Tally]:
+        """Those that count, now that it has a task again."""
+        tasks, self._tasks, self._starved = self._tasks, [], False
+        return [Tally(0.0, missed) for missed in tasks]
+
+    def state(self) -> list[Any]:
+        """As JSON."""
+        return [self._tasks, self._starved]
+
+    @classmethod
+    def restored(cls, state: Sequence[Any]) -> _Missed:
+        """As it was at `state`."""
+        missed = cls()
+        missed._tasks, missed._starved = [float(tasks) for tasks in state[0]], bool(state[1])
+        return missed
+
+
 class Split:
     """Feeds the test of the running step with blocks of time, one scrape wide.
 
@@ -155,6 +194,7 @@ class Split:
         self._opened = math.inf  # where the first block begins
         self._closed = math.inf  # where the last that is closed ends
         self._pieces: list[_Piece] = []
+        self._missed = _Missed()
         self._newest: dict[tuple[Track, str], float] = {}  # by pod
 
     def notice(self, track: Track, pod: str, at: float) -> None:
@@ -195,6 +235,7 @@ class Split:
             self._test = SplitTest(stretch.step.share)
             self._opened = self._closed = self._begins(stretch)
             self._pieces = []
+            self._missed = _Missed()
 
     def _open_at(self, moment: float) -> None:
         """Nothing that began before counts: not all sides of it are known."""
@@ -220,8 +261,13 @@ class Split:
             mine, theirs = (mine + taken, theirs) if piece.mine else (mine, theirs + taken)
         self._pieces = [piece for piece in self._pieces if piece.end > point]
         self._closed = point
-        if self._test is not None:
-            self._test.add(Tally(mine, mine + theirs))
+        if self._test is None:
+            return
+        if mine > 0:
+            for block in (*self._missed.taken(), Tally(mine, mine + theirs)):
+                self._test.add(block)
+        else:
+            self._missed.add(theirs, self._test.share, self._width)
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
@@ -231,6 +277,7 @@ class Split:
             "opened": repr(self._opened),
             "closed": repr(self._closed),
             "pieces": [[p.begin, p.end, p.amount, p.mine] for p in self._pieces],
+            "missed": self._missed.state(),
             "newest": [[track.value, pod, at] for (track, pod), at in self._newest.items()],
         }
 
@@ -241,6 +288,7 @@ class Split:
         self._opened = float(state["opened"])
         self._closed = float(state["closed"])
         self._pieces = [_piece(held) for held in state["pieces"]]
+        self._missed = _Missed.restored(state["missed"])
         self._newest = {(Track(track), str(pod)): float(at) for track, pod, at in state["newest"]}
 
 
