@@ -103,7 +103,7 @@ def not_available(seen: Observation, attempt: Attempt, now: datetime) -> str | N
         return f"workload {', '.join(names)} did not become Available within {limit.total_seconds():.0f} s"
     state = seen.workloads.get(tested.workload, NOTHING)
     since = workloads.unavailable_since(state)
-    if since is None or attempt.clock_stopped_time is not None:
+    if since is None or _is_excused(seen, attempt):
         return None
     if not state.ready_endpoints:
         hold = timedelta(seconds=seen.rollout.spec.analysis.no_data.hold_after_seconds)
@@ -114,6 +114,16 @@ def not_available(seen: Observation, attempt: Attempt, now: datetime) -> str | N
         f"workload {tested.workload} has not been Available for {(now - since).total_seconds():.0f} s "
         f"({state.ready_endpoints} endpoints are ready)"
     )
+
+
+def _is_excused(seen: Observation, attempt: Attempt) -> bool:
+    """Whether the clock stands still for a pause or without traffic: then nobody waits for the candidate.
+
+    A wrong split stops the clock as well, but its requests do get errors.
+    """
+    if attempt.clock_stopped_time is None:
+        return False
+    return seen.rollout.spec.paused or attempt.split_mismatch is None
 
 
 def step_overdue(seen: Observation, attempt: Attempt, now: datetime) -> str | None:
