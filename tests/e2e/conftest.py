@@ -26,7 +26,8 @@ from tests.e2e.place import Stage
 from tests.e2e.prometheus import Prometheus
 from tests.e2e.watch import administrator
 
-INSTALL = Path(__file__).parents[2] / "manifests" / "install.yaml"
+HERE = Path(__file__).parent
+INSTALL = HERE.parents[1] / "manifests" / "install.yaml"
 SIDE_BY_SIDE = 2
 
 Tell = Callable[[Stage], Awaitable[Any]]
@@ -132,7 +133,7 @@ async def programme(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterat
     modules = {
         item.module.__name__: item.module
         for item in request.session.items
-        if isinstance(item, pytest.Function) and "told" in item.fixturenames
+        if isinstance(item, pytest.Function) and "told" in item.fixturenames and item.path.parent == HERE
     }
     running = Programme(stage, list(modules.values()))
     try:
