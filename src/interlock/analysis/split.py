@@ -144,8 +144,8 @@ class _Piece:
 class _Missed:
     """Blocks without a task of the candidate, since its last one.
 
-    They count when it gets one again, unless it had none for long and beyond chance: then it was starved, which
-    is told and waited for by itself (`silence`), and no split was to be seen.
+    They count when it gets one again, unless it had none for long and beyond chance: then it was starved,
+    which is told and waited for by itself (`silence`), and no split was to be seen.
     """
 
     def __init__(self) -> None:
