@@ -67,8 +67,15 @@ def test_a_route_names_only_what_can_receive(seen: Observation) -> None:
         for name, weight in weights.items():
             state = seen.workloads.get(name, NOTHING)
             assert state.service is not None
-            assert can_receive(state) or reverting or weight == 0
-        assert all(can_receive(seen.workloads.get(mirror, NOTHING)) for mirror in mirrors)
+            assert can_receive(state) or reverting or weight <= _named(seen, name)
+        for mirror, percent in mirrors.items():
+            kept = percent <= _named(seen, mirror)
+            assert kept or can_receive(seen.workloads.get(mirror, NOTHING))
+
+
+def _named(seen: Observation, service: str) -> int:
+    """The share that the route gives a Service already."""
+    return {**seen.route.weights, **seen.route.mirrors}.get(service, 0) if seen.route else 0
 
 
 @many

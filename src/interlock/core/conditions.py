@@ -13,7 +13,7 @@ from interlock.analysis.silence import Silence
 from interlock.core import baseline, children, happened, silence, traffic, waits, wanted, workloads
 from interlock.core.adoption import belongs
 from interlock.core.observation import NOTHING, Observation, Unusable
-from interlock.core.route import desired_route, is_closed
+from interlock.core.route import awaited, desired_route, is_closed
 from interlock.core.steps import Held, what_happens
 from interlock.core.table import Event
 from interlock.model.conditions import ConditionStatus
@@ -128,8 +128,7 @@ def _at_rest(seen: Observation, now: datetime) -> tuple[Said, bool]:
     if failing := first_version_fails(seen, now):
         return (FALSE, Reason.FIRST_VERSION_FAILING, failing), True
     if not traffic.shows(seen.route, desired_route(seen, seen.rollout.status) or {}):
-        problem = (seen.route.problem if seen.route else "") or "not yet accepted at its current generation"
-        return (FALSE, Reason.ROUTE_NOT_ACCEPTED, f"the route: {problem}"), False
+        return (FALSE, Reason.ROUTE_NOT_ACCEPTED, f"the route: {awaited(seen)}"), False
     if not workloads.is_available(seen.workloads.get(stable.workload, NOTHING)):
         text = f"workload {stable.workload} is not fully Available"
         return (FALSE, Reason.WORKLOAD_UNAVAILABLE, text), False
@@ -199,8 +198,7 @@ def _traffic_shifted(seen: Observation) -> dict[ConditionType, Said]:
         return {ConditionType.TRAFFIC_SHIFTED: (FALSE, Reason.SAMPLE_RATIO_MISMATCH, told)}
     if traffic.shows(seen.route, desired):
         return {ConditionType.TRAFFIC_SHIFTED: (TRUE, Reason.ROUTE_ACCEPTED, text)}
-    problem = (seen.route.problem if seen.route else "") or "the gateway has not accepted the route yet"
-    verdict = (FALSE, Reason.ROUTE_NOT_ACCEPTED, f"intended: {text}; {problem}")
+    verdict = (FALSE, Reason.ROUTE_NOT_ACCEPTED, f"intended: {text}; {awaited(seen)}")
     return {ConditionType.TRAFFIC_SHIFTED: verdict}
 
 

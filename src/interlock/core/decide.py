@@ -14,8 +14,8 @@ from interlock.core import workloads as works
 from interlock.core.adoption import belongs
 from interlock.core.conditions import first_version_deadline, first_version_fails
 from interlock.core.effects import Effect, WriteRoute
-from interlock.core.observation import NOTHING, Holds, Observation
-from interlock.core.route import desired_route, is_applied, is_closed
+from interlock.core.observation import Holds, Observation
+from interlock.core.route import allowed_route, is_applied, is_closed
 from interlock.core.steps import Transition, next_transition
 from interlock.model.release import Stage
 from interlock.model.rolloutstatus import Attempt, RolloutStatus, TrafficStatus
@@ -128,8 +128,8 @@ def _effects(after: Observation, seen: Observation, intent: RolloutStatus) -> li
 
 
 def _route(after: Observation, intent: RolloutStatus) -> list[Effect]:
-    desired = desired_route(after, intent)
-    if desired is None or intent.stable is None or intent.traffic is None:
+    desired = allowed_route(after, intent)
+    if desired is None:
         return []
     if after.route is not None:
         if not belongs(after.rollout, after.route.manifest):
@@ -140,24 +140,7 @@ def _route(after: Observation, intent: RolloutStatus) -> list[Effect]:
         desired = {**desired, "metadata": {**desired["metadata"], "resourceVersion": meta["resourceVersion"]}}
     elif any(obstacle.holds is Holds.ROUTE for obstacle in after.obstacles):
         return []  # another route would win silently, or there is no gateway to take it
-    return [WriteRoute(desired)] if _may_name(after, intent) else []
-
-
-def _may_name(after: Observation, intent: RolloutStatus) -> bool:
-    """Services exist and have endpoints before a weight or a mirror names them, except in a revert."""
-    attempt, split = intent.attempt, intent.traffic
-    if intent.stable is None or split is None:
-        return False
-    if attempt and attempt.stage is Stage.REVERTING:
-        return after.workloads.get(intent.stable.workload, NOTHING).service is not None
-    named = [intent.stable.workload] if split.stable_percent else []
-    if intent.candidate and split.candidate_percent:
-        named.append(intent.candidate.workload)
-    if intent.candidate and split.shadow_percent:
-        named.append(works.shadow_name(intent.candidate.workload))
-    if split.control_percent:
-        named.append(works.shadow_name(intent.stable.workload))
-    return all(traffic.can_receive(after.workloads.get(name, NOTHING)) for name in named)
+    return [WriteRoute(desired)]
 
 
 def _wake(after: Observation, now: datetime) -> timedelta | None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from interlock.core import traffic
+from interlock.core.adoption import belongs
 from interlock.core.observation import NOTHING, Manifest, Observation
+from interlock.core.workloads import shadow_name
 from interlock.model.release import Stage
 from interlock.model.rolloutstatus import RolloutStatus, TrafficStatus
 
@@ -29,6 +33,61 @@ def desired_route(seen: Observation, status: RolloutStatus) -> Manifest | None:
         and attempt is not None
         and attempt.traffic_started_time is not None,
     )
+
+
+def allowed_route(seen: Observation, status: RolloutStatus) -> Manifest | None:
+    """What of the intent may stand on the route now; None while nothing may be written.
+
+    Where there is no route at all, stable does not wait for whom it shares with.
+    """
+    desired = desired_route(seen, status)
+    if desired is None or not unready(seen, status):
+        return desired
+    if seen.route is not None or status.stable is None or status.stable.workload in unready(seen, status):
+        return None
+    return desired_route(seen, status.model_copy(update={"traffic": traffic.ALL_STABLE}))
+
+
+def unready(seen: Observation, status: RolloutStatus) -> list[str]:
+    """Services that the intent names and the route may not name yet.
+
+    Each exists and has endpoints before it is named, or is named for more. What it is named for already it
+    keeps: while stable is down, a route that waited for it would keep everybody there. A revert waits for the
+    Service alone.
+    """
+    attempt, route = status.attempt, seen.route
+    if attempt is not None and attempt.stage is Stage.REVERTING:
+        stable = status.stable.workload if status.stable else ""
+        return [] if seen.workloads.get(stable, NOTHING).service is not None else [stable]
+    named = {**route.weights, **route.mirrors} if route and belongs(seen.rollout, route.manifest) else {}
+    waited = []
+    for name, share in _named(status):
+        state = seen.workloads.get(name, NOTHING)
+        kept = state.service is not None and share <= named.get(name, 0)
+        if share and not kept and not traffic.can_receive(state):
+            waited.append(name)
+    return waited
+
+
+def _named(status: RolloutStatus) -> Iterator[tuple[str, int]]:
+    """Every Service that the intent may name, with its share in percent."""
+    split = status.traffic or TrafficStatus()
+    for version, live, mirrored in (
+        (status.stable, split.stable_percent, split.control_percent),
+        (status.candidate, split.candidate_percent, split.shadow_percent),
+    ):
+        if version is not None:
+            yield version.workload, live
+            yield shadow_name(version.workload), mirrored
+
+
+def awaited(seen: Observation) -> str:
+    """Why the gateway does not have the route that the stored intent asks for."""
+    if seen.route and not belongs(seen.rollout, seen.route.manifest):
+        return f"HTTPRoute {seen.rollout.metadata.name} is not this Rollout's"
+    if waited := unready(seen, seen.rollout.status):
+        return f"not written yet: no ready endpoint of {', '.join(waited)}"
+    return (seen.route.problem if seen.route else "") or "the gateway has not accepted the route yet"
 
 
 def is_applied(seen: Observation) -> bool:

@@ -9,7 +9,7 @@ from interlock.analysis.gates import EvidenceReport, Verdict
 from interlock.core import clock, silence, sizes, traffic, workloads
 from interlock.core.fingerprint import fingerprint
 from interlock.core.observation import NOTHING, Observation, Template
-from interlock.core.route import is_applied
+from interlock.core.route import is_applied, unready
 from interlock.errors import SpecError
 from interlock.model.release import Stage, VersionIdentity
 from interlock.model.rollout import Rollout, RolloutSpec, Shadow, Step
@@ -160,13 +160,19 @@ def waiting_for(seen: Observation, now: datetime) -> list[str]:
     if not is_recorded(seen, attempt):
         waits.append("the last transition to be recorded in its Release")
     if not is_applied(seen):
-        problem = seen.route.problem if seen.route else ""
-        waits.append("the gateway to accept the route" + (f" ({problem})" if problem else ""))
+        waits.append(_route_awaited(seen))
     if attempt.stage is Stage.PREPARING and seen.firing:
         waits.append(f"an alert that would take it back at once: {seen.firing}")
     if attempt.stage in WALKING:
         waits += _step_waits(seen, attempt, now)
     return waits
+
+
+def _route_awaited(seen: Observation) -> str:
+    if waited := unready(seen, seen.rollout.status):
+        return f"a ready endpoint of {', '.join(waited)}, which the route is to name"
+    problem = seen.route.problem if seen.route else ""
+    return "the gateway to accept the route" + (f" ({problem})" if problem else "")
 
 
 def _step_waits(seen: Observation, attempt: Attempt, now: datetime) -> list[str]:
