@@ -38,6 +38,7 @@ from interlock.analysis.gates import AttemptEvidence, EvidenceReport
 from interlock.core.observation import Timing
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
+from interlock.model.rolloutstatus import StepTime
 from interlock.operator.active import Active
 from interlock.operator.app import COLLECT_AFTER
 from interlock.operator.evidence import Evidence, keep_reading
@@ -80,6 +81,7 @@ def rollout(number: int, since: datetime) -> Manifest:
     times = ("started_time", "stage_started_time", "walk_started_time", "traffic_started_time")
     begun = attempt.model_copy(
         update=dict.fromkeys((*times, "step_started_time"), since)
+        | {"step_times": (StepTime(index=0, started_time=since),)}
         | {"gate_starts": tuple(start.model_copy(update={"since": since}) for start in attempt.gate_starts)}
     )
     manifest = seen.model_copy(update={"status": seen.status.model_copy(update={"attempt": begun})}).to_wire()
@@ -148,6 +150,7 @@ async def measure(count: int, ticks: int, address: str, server: Program, rest: f
     metrics = PrometheusMetrics(address, 30.0, lambda result, seconds: asked.append(result))
     evidence = Evidence(metrics, Timing(TICK, 2 * SCRAPE, 1.0, 4 * SCRAPE), time.time)
     looks = 0
+    weighs: dict[str, bool] = {}
 
     def manifests() -> list[Manifest]:
         """Of each a newer version in every fourth tick, as its status is written every 20 s."""
@@ -163,6 +166,7 @@ async def measure(count: int, ticks: int, address: str, server: Program, rest: f
         looks += 1
         report = evidence.report(seen)
         assert isinstance(report, EvidenceReport), report
+        weighs[seen.metadata.uid] = report.warmed_up
 
     async def looked(at_least: int) -> None:
         await until(lambda: _true(looks >= at_least), 600, "a tick", server.tail, pause=0.5)
@@ -193,6 +197,7 @@ async def measure(count: int, ticks: int, address: str, server: Program, rest: f
             made = (looks - before[0]) / count
             queries = len(asked) / made
             assert set(asked) == {"ok"}, asked
+            assert all(weighs.values()), "outcomes must be compared, or the evidence costs next to nothing"
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -39,7 +39,7 @@ def exported(seconds: float) -> Iterator[str]:
     for kind, price in (("inference", 0.012), ("tool", 0.001), ("judge", 0.0)):
         yield f'ai_agent_cost_usd_total{{kind="{kind}"}} {tasks * price:.4f}'
     for bound in BOUNDS:
-        share = bound / (bound + 8)
+        share = bound / (bound + 0.4)
         yield f'ai_agent_task_duration_seconds_bucket{{le="{bound}"}} {int(tasks * share)}'
     yield f'ai_agent_task_duration_seconds_bucket{{le="+Inf"}} {tasks}'
 
