@@ -110,6 +110,16 @@ class TestStableItself:
             about(told(SUCCESS, known=usual(success=rate(0.9, 2.5))), "2.5 are worth one").severity == "Note"
         )
 
+    def test_has_violations_in_clumps_which_a_safety_limit_counts_one_by_one(self) -> None:
+        safety = {**VIOLATIONS, "safety": True}
+        known = usual(violations=rate(0.99, 2.5))
+        noted = about(told(safety, known=known), "outside the bound of 5 %")
+        assert (noted.severity, noted.field) == (Severity.NOTE, "spec.analysis.gates[0].limit")
+        assert "2.5 are worth one" in noted.what
+        divided = told({**VIOLATIONS, "safety": False}, known=known)
+        independent = told(safety, known=usual(violations=rate(0.99)))
+        assert not [one for one in (*divided, *independent) if "outside the bound" in one.what]
+
     @given(st.integers(0, 30), st.floats(0, 30))
     def test_poisson(self, most: int, expected: float) -> None:
         assert 0 <= poisson(most, expected) <= poisson(most + 1, expected) <= 1

@@ -13,7 +13,7 @@ from interlock.analysis.questions import Aim
 from interlock.analysis.usual import Usual, UsualEvents, UsualMean, UsualRate
 from interlock.core.lint.findings import Finding, error, note, warning
 from interlock.core.lint.forecast import tasks_seconds
-from interlock.core.lint.written import DEADLINE, gate_field, step_field
+from interlock.core.lint.written import DEADLINE, gate_field, outside, step_field
 from interlock.core.words import duration, percent, value
 from interlock.model.rollout import Rollout
 
@@ -85,6 +85,9 @@ def _stable_itself(plan: Plan, gate: Gate, usual: Usual, legs: Sequence[Leg]) ->
             yield error(
                 gate_field(plan, gate, "limit.maxPercent"), what, "raise the limit, or `compare` instead"
             )
+        case Limit(), UsualRate() as usage if gate.safety and usage.effect >= CLUMPED:
+            why = f"it takes every outcome for itself, and they come in clumps: {_clumps(usage)}"
+            yield outside(plan, gate, "limit", why)
         case Events(maximum), UsualEvents() as usage if usage.count:
             pace = usual.tasks_per_second or 0.0
             tasks = sum(leg.lasts * leg.step.share * pace for leg in legs if gate.judges(leg.step))
@@ -92,15 +95,16 @@ def _stable_itself(plan: Plan, gate: Gate, usual: Usual, legs: Sequence[Leg]) ->
             if chance >= LIKELY:
                 yield _events(plan, gate, usage, usual, chance)
         case ((Compare() | Tail()), UsualRate() as usage) if usage.effect >= CLUMPED:
-            what = (
-                f"gate {gate.name}: outcomes come in clumps or drift, {usage.effect:.1f} are worth one "
-                "independent one (sessions, tenants, times of day)"
-            )
+            what = f"gate {gate.name}: outcomes come in clumps or drift, {_clumps(usage)}"
             yield note(gate_field(plan, gate), what, "nothing: the times here allow for it")
         case Mean(), UsualMean() as usage:
             yield from _looks(plan, gate, usage, usual, legs)
         case _:
             pass
+
+
+def _clumps(usage: UsualRate) -> str:
+    return f"{usage.effect:.1f} are worth one independent one (sessions, tenants, times of day)"
 
 
 def _events(plan: Plan, gate: Gate, usage: UsualEvents, usual: Usual, chance: float) -> Finding:

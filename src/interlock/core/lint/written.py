@@ -60,13 +60,11 @@ def _of_gate(plan: Plan, gate: Gate) -> Iterator[Finding]:
                 gate_field(plan, gate, "mean"), what, "nothing, if single outcomes do not dwarf the rest"
             )
         case Events():
-            yield _outside(
-                plan, gate, "events", "a plain count, which a healthy candidate may exceed as well"
-            )
+            yield outside(plan, gate, "events", "a plain count, which a healthy candidate may exceed as well")
         case Alert():
-            yield _outside(plan, gate, "alert", "as often wrong as the rule of the alert is")
+            yield outside(plan, gate, "alert", "as often wrong as the rule of the alert is")
         case Value():
-            yield _outside(plan, gate, "value", "judged without statistics, as it is")
+            yield outside(plan, gate, "value", "judged without statistics, as it is")
         case _:
             pass
     if gate.advance is Advance.CERTIFIED and isinstance(gate.test, Comparison) and not gate.test.worse_by:
@@ -83,7 +81,8 @@ def _of_gate(plan: Plan, gate: Gate) -> Iterator[Finding]:
         yield note(gate_field(plan, gate, "advance"), what, "plan `stepDeadlineSeconds` for them")
 
 
-def _outside(plan: Plan, gate: Gate, kind: str, why: str) -> Finding:
+def outside(plan: Plan, gate: Gate, kind: str, why: str) -> Finding:
+    """That the error bound does not hold for a gate, and `why`; `kind` is the key of its test."""
     what = f"gate {gate.name} lies outside the bound of {100 * plan.alpha:g} % on false reverts: {why}"
     return note(gate_field(plan, gate, kind), what, "count its own false alarms on top")
 
