@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from interlock.operator import routing
 from interlock.operator.app import REVERTS_ALONE
 from interlock.operator.queue import Queue
 from tests.scenarios.given import HARMFUL, served, trying
@@ -92,3 +93,11 @@ async def _writes_of_the_pass_that_turns_back(world: World) -> list[str]:
         if "HTTPRoute" in kinds:
             return kinds
     raise AssertionError("it was not taken back")
+
+
+async def test_a_version_that_comes_again_wakes_who_remembers_it_under_whatever_name_it_asks_for() -> None:
+    """A Rollout whose baseline is missing waits for a version that no field of it names."""
+    world = await served()
+    coming, other = agent_version("v0"), agent_version("w1", agent="billing")
+    assert KEY in routing.concerned(world.operator.cache, coming)
+    assert KEY not in routing.concerned(world.operator.cache, other)

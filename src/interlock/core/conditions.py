@@ -275,10 +275,16 @@ def _way_back(seen: Observation, stable: VersionIdentity, attempt: Attempt | Non
             return TRUE, Reason.STABLE_IS_WARM, f"{stable.version} runs and can take all traffic at once"
         return FALSE, Reason.STABLE_UNAVAILABLE, f"{stable.version} has no ready endpoint"
     held = seen.rollout.status
-    for earlier in _promoted(seen, stable)[: seen.rollout.spec.history_limit]:
-        if not wanted.is_quarantined(held, earlier.digest):
-            text = f"spec.versionRef {earlier.version} goes straight to full: it was promoted before"
-            return TRUE, Reason.PROMOTED_BEFORE, text
+    before = _promoted(seen, stable)[: seen.rollout.spec.history_limit]
+    trusted = [version for version in before if not wanted.is_quarantined(held, version.digest)]
+    there = next((version for version in trusted if version.uid not in seen.gone), None)
+    if there is not None:
+        text = f"spec.versionRef {there.version} goes straight to full: it was promoted before"
+        return TRUE, Reason.PROMOTED_BEFORE, text
+    if trusted:
+        names = ", ".join(dict.fromkeys(version.version for version in trusted))
+        text = f"{names}, promoted before, is gone as an AgentVersion: created again, it walks all steps"
+        return FALSE, Reason.NOTHING_BEFORE, text
     return FALSE, Reason.NOTHING_BEFORE, f"no version but {stable.version} was promoted within the history"
 
 

@@ -156,6 +156,8 @@ class Observation:
     baseline: Target | Unusable | None = None
     """The AgentVersion of the stable version; looked up only when status is empty (then by `memory`), or
     while the ConfigMap that its workload is made from does not exist."""
+    gone: frozenset[str] = frozenset()
+    """Uids of remembered versions whose AgentVersion does not exist any more."""
     obstacles: tuple[Obstacle, ...] = ()
     """Other objects that are in the way, gravest first."""
     firing: str = ""

@@ -117,6 +117,7 @@ class Observer:
             memory=memory,
             surplus=remembered.surplus,
             baseline=baseline,
+            gone=self._gone(meta.namespace, memory),
             firing=self._evidence.firing(rollout),
             evidence=self._evidence.report(rollout),
             conversations=self._evidence.conversations(rollout),
@@ -260,6 +261,12 @@ class Observer:
             known = _Remembered(key, memory, tuple(prunable(releases, meta.uid)))
             self._remembered[meta.uid] = known
         return known
+
+    def _gone(self, namespace: str, memory: Memory | None) -> frozenset[str]:
+        """Uids of remembered versions whose object is gone; the same name may be another object by now."""
+        remembered = [memory.stable, *memory.promoted] if memory is not None else []
+        found = {v: self._cache.get("AgentVersion", namespace, v.version) for v in remembered if v}
+        return frozenset(v.uid for v, m in found.items() if m is None or m["metadata"]["uid"] != v.uid)
 
     # ------------------------------------------------------------ what is in the way
     async def _obstacles(self, seen: Observation) -> tuple[Obstacle, ...]:

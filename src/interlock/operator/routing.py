@@ -18,7 +18,7 @@ def concerned(cache: Cache, manifest: Manifest) -> Iterator[Key]:
             yield ("Rollout", namespace, meta["name"])
         case "AgentVersion":
             yield ("AgentVersion", namespace, meta["name"])
-            yield from _naming_version(cache, namespace, meta["name"])
+            yield from _of_version(cache, manifest)
         case "MetricTemplate":
             yield ("MetricTemplate", "", meta["name"])
         case "HTTPRoute":
@@ -33,11 +33,14 @@ def concerned(cache: Cache, manifest: Manifest) -> Iterator[Key]:
                 yield from _using_template(cache, namespace, meta["name"])
 
 
-def _naming_version(cache: Cache, namespace: str, version: str) -> Iterator[Key]:
+def _of_version(cache: Cache, version: Manifest) -> Iterator[Key]:
+    """Those of its agent: they may wait for it, or remember it. And who names it by mistake."""
+    namespace, name = version["metadata"].get("namespace", ""), version["metadata"]["name"]
+    agent = mapping(version.get("spec")).get("agent")
     for rollout in cache.all("Rollout", namespace):
         spec, status = mapping(rollout.get("spec")), mapping(rollout.get("status"))
         wanted, tried = mapping(spec.get("versionRef")), mapping(status.get("candidate"))
-        if version in (wanted.get("name"), tried.get("version")):
+        if name in (wanted.get("name"), tried.get("version")) or (agent and agent == spec.get("agent")):
             yield ("Rollout", namespace, rollout["metadata"]["name"])
 
 
