@@ -121,7 +121,7 @@ class TestReset:
         pod.scrape(1030)
         assert gained(read(pod))[f"a {VIOLATIONS} pii"] == 2
 
-    @pytest.mark.parametrize("apart", [0.0, 0.001, 0.9])
+    @pytest.mark.parametrize("apart", [0.0, 0.001, 0.4])
     def test_samples_of_one_scrape_need_not_have_the_very_same_time(self, apart: float) -> None:
         """As those that an agent sends itself."""
         pod = old_pod(exports_start=False)
@@ -136,6 +136,19 @@ class TestReset:
             for one in window([pod], 0, 2000)
         ]
         assert gained(Counts(SINCE).advance(series, 2000))[f"a {TASKS} success"] == 6
+
+    def test_absent_for_long_it_is_born_again_at_the_first_scrape_of_a_read(self) -> None:
+        pod, counts = old_pod(exports_start=False), Counts(SINCE)
+        pod.do(VIOLATIONS, rule="pii")
+        pod.scrape(1001)
+        pod.restart(1001.5)
+        for at in range(1002, 1030):
+            pod.do(TASKS, 1, outcome="success")
+            pod.scrape(at)
+        counts.advance(window([pod], 0, 1029), 1029)
+        pod.do(VIOLATIONS, rule="pii")
+        pod.scrape(1030)
+        assert gained(counts.advance(window([pod], 1020, 1030), 1030)) == {f"a {VIOLATIONS} pii": 1}
 
     def test_a_zero_of_when_a_series_was_created_is_no_scrape(self) -> None:
         pod = old_pod(exports_start=False)

@@ -21,8 +21,9 @@ PROCESS_START = "process_start_time_seconds"
 # to lose the first violation of a pod born for the attempt is worse than to count one scrape too much.
 START_JITTER = 2.0
 CLOCK_SKEW = 30.0
-# Of the time between two samples of a series: a scrape that it was absent from lies as far from both.
-APART = 0.1
+# A scrape that a series was absent from lies at least as far from its samples before and after: this part of
+# the time between them, but no more than so many seconds, for of the scrapes between only the last is kept.
+APART, FAR_ENOUGH = 0.1, 0.5
 
 Identity = tuple[tuple[str, str], ...]
 Target = tuple[str, str, str, str]
@@ -364,7 +365,7 @@ class _Target:
 
     def _scraped_between(self, before: float, time: float) -> bool:
         """Whether there was a scrape well apart from both: samples of one may differ a little in time."""
-        apart = APART * (time - before)
+        apart = min(APART * (time - before), FAR_ENOUGH)
         first, last = bisect_right(self.scrapes, before + apart), bisect_left(self.scrapes, time - apart)
         return any(map(self._is_scrape, self.scrapes[first:last]))
 
