@@ -103,7 +103,7 @@ def not_available(seen: Observation, attempt: Attempt, now: datetime) -> str | N
         return f"workload {', '.join(names)} did not become Available within {limit.total_seconds():.0f} s"
     state = seen.workloads.get(tested.workload, NOTHING)
     since = workloads.unavailable_since(state)
-    if since is None or _is_excused(seen, attempt):
+    if since is None or _is_excused(seen, attempt, now):
         return None
     if not state.ready_endpoints:
         hold = timedelta(seconds=seen.rollout.spec.analysis.no_data.hold_after_seconds)
@@ -116,14 +116,25 @@ def not_available(seen: Observation, attempt: Attempt, now: datetime) -> str | N
     )
 
 
-def _is_excused(seen: Observation, attempt: Attempt) -> bool:
-    """Whether the clock stands still for a pause or without traffic: then nobody waits for the candidate.
+def _is_excused(seen: Observation, attempt: Attempt, now: datetime) -> bool:
+    """Whether the clock stands still and nobody gets errors meanwhile: without traffic, or in a pause while
+    the candidate has endpoints left or no live requests.
 
     A wrong split stops the clock as well, but its requests do get errors.
     """
     if attempt.clock_stopped_time is None:
         return False
-    return seen.rollout.spec.paused or attempt.split_mismatch is None
+    if not seen.rollout.spec.paused:
+        return attempt.split_mismatch is None
+    return silence.is_idle(seen, attempt, now) or not _answers_nobody(seen)
+
+
+def _answers_nobody(seen: Observation) -> bool:
+    """Do live requests go to a candidate without a ready endpoint?"""
+    tested, split = seen.rollout.status.candidate, seen.rollout.status.traffic
+    if tested is None or split is None or not split.candidate_percent:
+        return False
+    return not seen.workloads.get(tested.workload, NOTHING).ready_endpoints
 
 
 def step_overdue(seen: Observation, attempt: Attempt, now: datetime) -> str | None:
