@@ -28,7 +28,10 @@ class Leaps:
         self._gaps = story.gaps
         self._begin = begin
         spells = (*story.gaps, *story.alerts)
-        self._changes = sorted(t for spell in spells for t in (spell.after, spell.after + spell.lasts))
+        readings = [part for parts in story.values.values() for part in parts]
+        self._ways = [(part.after, part.after + part.over) for part in readings if part.over]
+        changes = {t for spell in spells for t in (spell.after, spell.after + spell.lasts)}
+        self._changes = sorted(changes | {part.after for part in readings})
         self._length = 1
         self._seq = 0
         self._event = -math.inf
@@ -77,6 +80,8 @@ class Leaps:
             and report.last_sample is not None
             and (report.no_data, attempt.no_data, attempt.clock_stopped_time) == (None, None, None)
             and not any(gap.covers(now - self._begin) for gap in self._gaps)
+            # a number on its way may leave its bounds, and hold a step, at any tick
+            and not any(begun <= now - self._begin < ended for begun, ended in self._ways)
         )
 
     def _before_a_change(self, now: float) -> list[int]:

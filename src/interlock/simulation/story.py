@@ -81,6 +81,15 @@ class Rate(Strict):
     per_second: Annotated[float, Field(ge=0, le=1_000_000)]
 
 
+class Reading(Strict):
+    """What an expression gives from `after` on; a number reaches the next one within its `over`, evenly."""
+
+    after: Seconds = 0
+    over: Seconds = 0
+    number: float | None
+    """null: the expression gives nothing."""
+
+
 def _rates(value: Any) -> Any:
     """A number is a rate that does not change."""
     simple = isinstance(value, int | float) and not isinstance(value, bool)
@@ -123,6 +132,10 @@ class Story(Strict):
     rate: Annotated[tuple[Rate, ...], BeforeValidator(_rates), Field(min_length=1)]
     agents: dict[str, Annotated[tuple[Course, ...], BeforeValidator(_several)]] = Field(default_factory=dict)
     """By version, or `stable` and `candidate`."""
+    values: dict[str, Annotated[tuple[Reading, ...], BeforeValidator(_several), Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
+    """By the metric of a `value` gate; before the first part it gives nothing."""
     gaps: tuple[Gap, ...] = ()
     alerts: tuple[Firing, ...] = ()
 
@@ -130,6 +143,7 @@ class Story(Strict):
     def _is_in_order(self) -> Self:
         times = {"rate": [rate.after for rate in self.rate]}
         times |= {who: [course.after for course in courses] for who, courses in self.agents.items()}
+        times |= {name: [part.after for part in parts] for name, parts in self.values.items()}
         for who, begins in times.items():
             if begins != sorted(begins):
                 raise ValueError(f"must have the parts of `{who}` in order of time")

@@ -34,6 +34,7 @@ from interlock.simulation.recording import Recorder, ready
 from interlock.simulation.story import Course, Story
 from interlock.simulation.timeline import Run
 from interlock.simulation.traffic import Traffic, unreadable
+from interlock.simulation.values import check, evaluated
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 """When the candidate is asked for: any moment would do."""
@@ -88,6 +89,7 @@ class Walk:
         labels = {"namespace": meta.namespace, "agent": agent}
         self._traffic = Traffic(story, labels, begin=self._begin, now=self._now, seed=seed, bounds=tails)
         self._lives = _lives(setup, story)
+        check(story.values, setup.rollout)
         self._gathered: _Gathered | None = None
         self._report: EvidenceReport | Unreadable | None = None
         self._spacing = max(1, round(min(story.lasts, _planned(setup.rollout)) / POINTS / story.tick))
@@ -164,8 +166,10 @@ class Walk:
             names = families_of(plan, derive_warmup=plan.warmup is None)
             self._gathered = _Gathered(plan, since, names, AttemptEvidence(plan, since))
         series = [one for one in self._traffic.taken() if one.name in self._gathered.families]
-        self._gathered.evidence.advance(step_times(attempt), series, self._now)
-        return self._gathered.evidence.report()
+        evidence = self._gathered.evidence
+        values = evaluated(self._story.values, self._gathered.plan, self._begin, evidence.now, self._now)
+        evidence.advance(step_times(attempt), series, self._now, values)
+        return evidence.report()
 
     def _decide(self) -> None:
         """Until nothing more is to be done at this moment."""
