@@ -45,7 +45,7 @@ def correlated(bench: Bench) -> Iterator[Line]:
             yield share_line(f"correlation {correlation:g}, {name}", count, 0.05 if divided else None)
         count = [
             attempt_reverts(_sessions(chance, correlation), (SUCCESS,), (HALF_AN_HOUR,), 0.0, past=past)
-            for chance, past in zip(bench.chances(f"attempt {correlation}", 0.3), cycle(pasts))
+            for chance, past in zip(bench.chances(f"attempt {correlation}"), cycle(pasts))
         ]
         yield share_line(f"correlation {correlation:g}, as an attempt", count, 0.05)
     for rate in (0.08, 0.04):
