@@ -214,11 +214,13 @@ def routed(*known: dict[str, Any], changed: dict[str, Any]) -> set[tuple[str, st
 OTHER = {**rollout("v2"), "metadata": {"name": "other", "namespace": "shop"}}
 
 
-def test_a_version_concerns_who_names_it_and_who_tries_it() -> None:
+def test_a_version_concerns_its_agent_and_who_names_it_or_tries_it() -> None:
     trying = {**rollout("v1"), "status": {"candidate": {"version": "v2"}}}
     bystander = {**rollout("v1"), "metadata": {"name": "bystander", "namespace": "shop"}}
-    found = routed(trying, OTHER, bystander, changed=agent_version("v2"))
+    found = routed(trying, OTHER, bystander, changed=agent_version("v2", agent="billing"))
     assert found == {("AgentVersion", "v2"), ("Rollout", "triage"), ("Rollout", "other")}
+    found = routed(bystander, changed=agent_version("v2"))
+    assert found == {("AgentVersion", "v2"), ("Rollout", "bystander")}, "it may remember it"
 
 
 def test_a_version_of_another_namespace_concerns_nobody_here() -> None:
