@@ -209,12 +209,22 @@ def _metrics(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
     quiet = silence.no_data(seen, attempt, now)
     if quiet is None or not silence.lasts(seen, quiet, now):
         noted = seen.evidence.warnings[:3] if isinstance(seen.evidence, EvidenceReport) else ()
-        verdict = (TRUE, Reason.METRICS_READABLE, "; ".join(("samples of the candidate are fresh", *noted)))
+        verdict = (TRUE, Reason.METRICS_READABLE, "; ".join((_lately(seen, now), *noted)))
     elif quiet.kind == Silence.IDLE:
         verdict = (TRUE, Reason.METRICS_READABLE, "no version has any traffic: the step's clock stands still")
     else:
         verdict = (FALSE, Reason.METRICS_UNAVAILABLE, f"holding: {silence.in_words(seen, quiet, now)}")
     return {ConditionType.METRICS_AVAILABLE: verdict}
+
+
+def _lately(seen: Observation, now: datetime) -> str:
+    """What is known of the metrics while silence, if there is any, does not count yet."""
+    if seen.evidence is None:
+        return silence.metrics_problem(seen, now)
+    if problem := silence.metrics_problem(seen, now):
+        hold = seen.rollout.spec.analysis.no_data.hold_after_seconds
+        return f"no longer than holdAfterSeconds ({hold}) yet: {problem}"
+    return "samples of the candidate are fresh"
 
 
 def _intact(seen: Observation) -> dict[ConditionType, Said]:
@@ -237,16 +247,25 @@ def _steering(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
     held = what_happens(seen, now)
     if isinstance(held, Held) and held.blocked:
         said[ConditionType.REVERT_BLOCKED] = (TRUE, Reason.STABLE_UNAVAILABLE, _blocked(seen, held))
-    if attempt is not None and attempt.stage is Stage.SOAKING:
-        next_one = happened.other_wanted(seen, attempt, now)
-        if next_one is not None:
-            text = f"{next_one}; it starts when the soak is over"
-            said[ConditionType.NEXT_QUEUED] = (TRUE, Reason.SOAK_GOES_FIRST, text)
+    if attempt is not None and (queued := _next_queued(seen, attempt, now)) is not None:
+        said[ConditionType.NEXT_QUEUED] = queued
     if attempt is not None and attempt.stage in waits.WALKING and (newer := _newer_rules(seen, attempt)):
         said[ConditionType.GATES_CHANGED] = (TRUE, Reason.RULES_ARE_NEWER, newer)
     if (stable := seen.rollout.status.stable) is not None:
         said[ConditionType.ROLLBACK_READY] = _way_back(seen, stable, attempt)
     return said
+
+
+def _next_queued(seen: Observation, attempt: Attempt, now: datetime) -> Said | None:
+    """What waits for the running attempt, or for a person."""
+    next_one = happened.other_wanted(seen, attempt, now)
+    if next_one is None or attempt.stage not in waits.ACTIVE or attempt.stage is Stage.REVERTING:
+        return None
+    if attempt.stage is Stage.SOAKING:
+        return TRUE, Reason.SOAK_GOES_FIRST, f"{next_one}; it starts when the soak is over"
+    if seen.rollout.spec.paused:
+        return TRUE, Reason.PAUSED, f"{next_one}; it supersedes the running one when spec.paused is false"
+    return None
 
 
 def _newer_rules(seen: Observation, attempt: Attempt) -> str:

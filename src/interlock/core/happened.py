@@ -83,7 +83,7 @@ def candidate_gone(seen: Observation, attempt: Attempt, now: datetime) -> str | 
     if tested is None:
         return "the status does not say which version is tried"
     if isinstance(found, Unusable):
-        return f"AgentVersion {tested.version}: {found.message}"
+        return f"AgentVersion {tested.version} was deleted"
     if isinstance(found, Target) and found.uid != tested.uid:
         return f"AgentVersion {tested.version} was deleted and created again"
     return None

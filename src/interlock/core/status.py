@@ -38,10 +38,7 @@ def describe(seen: Observation, before: RolloutStatus, now: datetime) -> Rollout
     attempt = current.attempt
     said = conditions(seen, now)
     stalled, reason = ConditionType.STALLED in said, said[ConditionType.READY][1]
-    same_seq = before.attempt is not None and attempt is not None and before.attempt.seq == attempt.seq
-    active = attempt is not None and attempt.stage in ACTIVE
-    same_spec = before.observed_generation == meta.generation
-    steady = same_seq and same_spec and active and not seen.gates_due
+    steady = _is_steady(seen, before) and not seen.gates_due
     return current.model_copy(
         update={
             "attempt": _measured(seen, before),
@@ -55,6 +52,15 @@ def describe(seen: Observation, before: RolloutStatus, now: datetime) -> Rollout
             "conditions": _merged(said, before.conditions, meta.generation, now, steady=steady),
         }
     )
+
+
+def _is_steady(seen: Observation, before: RolloutStatus) -> bool:
+    """Has nothing happened since the last write but that time has passed?"""
+    old, new = before.attempt, seen.rollout.status.attempt
+    if old is None or new is None or new.stage not in ACTIVE:
+        return False
+    same_spec = before.observed_generation == seen.rollout.metadata.generation
+    return same_spec and (old.seq, old.step_started_time) == (new.seq, new.step_started_time)
 
 
 def _merged(

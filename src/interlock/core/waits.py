@@ -179,10 +179,13 @@ def _step_waits(seen: Observation, attempt: Attempt, now: datetime) -> list[str]
     step = running_step(seen.rollout, attempt)
     if step is None or not is_on_its_step(seen, attempt):
         return ["the steps to start over"]
-    if attempt.step_started_time is None or now < attempt.step_started_time:
+    if attempt.step_started_time is None:
         return ["the step's clock to start"]
+    duration = timedelta(seconds=step.duration_seconds)
+    if now < attempt.step_started_time:  # it is known when: in a moment
+        return [f"{(duration + (attempt.step_started_time - now)).total_seconds():.0f} s of the step"]
     waits = []
-    left = timedelta(seconds=step.duration_seconds) - clock.elapsed(attempt, now)
+    left = duration - clock.elapsed(attempt, now)
     if left > timedelta(0):
         waits.append(f"{left.total_seconds():.0f} s of the step")
     return waits + _evidence_waits(seen, attempt, step.min_tasks, now)

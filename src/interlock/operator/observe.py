@@ -90,7 +90,7 @@ class Observer:
     async def observe(self, rollout: Rollout, now: datetime) -> Observation:
         """Everything that a decision about `rollout` may look at."""
         meta, status = rollout.metadata, rollout.status
-        target = await self.version(meta.namespace, rollout.spec.version_ref.name, rollout.spec.agent)
+        target = await self._wanted(rollout)
         candidate: Target | Unusable | None = None
         if status.candidate is not None:
             candidate = await self._tested(meta.namespace, status.candidate.version)
@@ -144,8 +144,7 @@ class Observer:
         """An AgentVersion as something that can be served, by `agent` if one is given, or why it cannot."""
         manifest = await self._agent_version(namespace, name)
         if manifest is None:
-            text = f"AgentVersion {name} does not exist: create it or correct spec.versionRef"
-            return Unusable(Reason.DEPENDENCY_NOT_READY, text)
+            return Unusable(Reason.DEPENDENCY_NOT_READY, f"AgentVersion {name} does not exist")
         try:
             found = await self.assess(manifest)
         except SpecError as error:
@@ -158,6 +157,14 @@ class Observer:
             return Unusable(Reason.INVALID_SPEC, text)
         uid = manifest["metadata"]["uid"]
         return Target(name, uid, found.digest, versions.render_json(found.document), found.expected)
+
+    async def _wanted(self, rollout: Rollout) -> Target | Unusable:
+        """What `spec.versionRef` names; where there is nothing of that name, with what to do about it."""
+        namespace, name = rollout.metadata.namespace, rollout.spec.version_ref.name
+        found = await self.version(namespace, name, rollout.spec.agent)
+        if isinstance(found, Unusable) and await self._agent_version(namespace, name) is None:
+            return replace(found, message=f"{found.message}: create it or correct spec.versionRef")
+        return found
 
     async def _tested(self, namespace: str, name: str) -> Target | Unusable | None:
         """The AgentVersion under test: gone is a reason to turn back, not assessable says nothing."""
