@@ -108,7 +108,10 @@ def not_available(seen: Observation, attempt: Attempt, now: datetime) -> str | N
     if not state.ready_endpoints:
         hold = timedelta(seconds=seen.rollout.spec.analysis.no_data.hold_after_seconds)
         limit = min(limit, hold)
-    if now - max(since, attempt.stage_started_time) < limit:
+    waited = now - max(since, attempt.stage_started_time)
+    if state.ready_endpoints:
+        waited -= timedelta(seconds=attempt.clock_stopped_seconds or 0)
+    if waited < limit:
         return None
     return (
         f"workload {tested.workload} has not been Available for {(now - since).total_seconds():.0f} s "
