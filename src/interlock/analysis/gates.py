@@ -328,14 +328,19 @@ class AttemptEvidence:
     def _weigh(self, at: float) -> None:
         self._merge.weigh(self._spoilt, at)
 
+    @property
+    def _is_right(self) -> bool:
+        """Whether no counts are doubled, and none jump."""
+        return not (self._doubles or self._turns.pods)
+
     def _wrong(self, families: frozenset[str]) -> tuple[str, ...]:
         """Pods whose counts of these metric names are doubled, or jump."""
-        if not (self._doubles or self._turns.pods):
-            return ()
         return tuple(sorted({*self._doubles.pods(families), *self._turns.pods}))
 
     def _spoilt(self, judge: Judge) -> tuple[str, ...]:
         """Pods whose wrong counts this gate would rest on."""
+        if self._is_right:
+            return ()
         pods = self._wrong(judge.gate.families)
         if isinstance(judge, BlockJudge):
             return pods
