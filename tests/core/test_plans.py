@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from interlock.analysis.gates import Alert, Mean, Tail
+from interlock.core.decide import decide
 from interlock.core.plans import (
     alert_tests,
     gate_hash,
     gate_starts,
     has_alerts,
+    idle_gates,
     plan_gate,
     plan_of,
     plan_problem,
@@ -21,7 +23,7 @@ from interlock.core.plans import (
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import GateStart
-from tests.core.seen import LONG_AGO, NOW, TIMING, parsed, trying
+from tests.core.seen import LONG_AGO, NOW, TIMING, at_rest, parsed, trying
 from tests.scenarios.objects import CANARY, CRITICAL, FULL, SHADOW, SUCCESS, VIOLATIONS, Manifest
 
 PAGE: Manifest = {"name": "page", "alert": {"matchLabels": {"b": "2", "a": "1"}}}
@@ -179,6 +181,28 @@ def test_without_a_holdout_the_share_is_all() -> None:
     )
     assert plan is not None
     assert [(step.share, step.compares) for step in plan.steps] == [(1.0, False)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "idle"),
+    [
+        ([{"name": "full", "full": {}}], ("success", "slow", "dear")),
+        ([{"name": "full", "full": {"holdoutPercent": 5}}], ()),
+        ([CANARY, {"name": "full", "full": {}}], ()),
+        ([SHADOW, {"name": "full", "full": {}}], ("success", "slow", "dear")),
+    ],
+)
+def test_gates_that_judge_in_no_step_are_named_when_it_begins(
+    steps: list[Manifest], idle: tuple[str, ...]
+) -> None:
+    found = parsed(
+        "v2", strategy={"steps": steps}, analysis={"gates": [SUCCESS, SLOW, DEAR, VIOLATIONS, PAGE]}
+    )
+    assert idle_gates(found) == idle
+    move = decide(at_rest(found), NOW).move
+    assert move is not None
+    told = "success, slow, dear judge in no step: add a canary step, or a hold-out to the full step"
+    assert move.message == "preparing v2 beside v1" + (f"; {told}" if idle else "")
 
 
 @pytest.mark.parametrize(

@@ -313,7 +313,18 @@ def new_wanted(seen: Observation) -> str | None:
     found, stable = wanted.identity_of(seen), seen.rollout.status.stable
     if found is None or wanted.same_content(found, stable) or not _may_begin(seen):
         return None
-    return f"preparing {found.version}" + (f" beside {stable.version}" if stable else ", the first version")
+    if stable is None:
+        return f"preparing {found.version}, the first version"
+    return f"preparing {found.version} beside {stable.version}{_judged_by_nothing(seen)}"
+
+
+def _judged_by_nothing(seen: Observation) -> str:
+    """Who watches the attempt should not learn afterwards that a gate never looked."""
+    idle = () if seen.problem else plans.idle_gates(seen.rollout, seen.known)
+    if not idle:
+        return ""
+    verb = "judges" if len(idle) == 1 else "judge"
+    return f"; {', '.join(idle)} {verb} in no step: add a canary step, or a hold-out to the full step"
 
 
 def template_edited(seen: Observation) -> str | None:
