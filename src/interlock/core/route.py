@@ -10,6 +10,7 @@ from interlock.core.observation import NOTHING, Manifest, Observation
 from interlock.core.workloads import shadow_name
 from interlock.model.release import Stage
 from interlock.model.rolloutstatus import RolloutStatus, TrafficStatus
+from interlock.reasons import Reason
 
 
 def desired_route(seen: Observation, status: RolloutStatus) -> Manifest | None:
@@ -52,14 +53,17 @@ def unready(seen: Observation, status: RolloutStatus) -> list[str]:
     """Services that the intent names and the route may not name yet.
 
     Each exists and has endpoints before it is named, or is named for more. What it is named for already it
-    keeps: while stable is down, a route that waited for it would keep everybody there. A revert waits for the
-    Service alone.
+    keeps: while stable is down, a route that waited for it would keep everybody there. A revert waits for
+    stable's Service alone, and not for one that is no longer ours: it would wait for ever.
     """
     attempt, route = status.attempt, seen.route
+    ours = route if route and belongs(seen.rollout, route.manifest) else None
+    named = {**ours.weights, **ours.mirrors} if ours else {}
     if attempt is not None and attempt.stage is Stage.REVERTING:
         stable = status.stable.workload if status.stable else ""
-        return [] if seen.workloads.get(stable, NOTHING).service is not None else [stable]
-    named = {**route.weights, **route.mirrors} if route and belongs(seen.rollout, route.manifest) else {}
+        exists = seen.workloads.get(stable, NOTHING).service is not None
+        taken = any(obstacle.reason is Reason.NAME_TAKEN for obstacle in seen.obstacles)
+        return [] if exists or (taken and named.get(stable, 0)) else [stable]
     waited = []
     for name, share in _named(status):
         state = seen.workloads.get(name, NOTHING)
