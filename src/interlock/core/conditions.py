@@ -73,7 +73,7 @@ def _under_way(seen: Observation, attempt: Attempt, now: datetime) -> tuple[Said
     if attempt.stage is Stage.REVERTING:
         said = f"{tested.version} is taken back ({attempt.reason}: {attempt.message})"
         return (FALSE, Reason.PROGRESSING, said), False
-    where = f"{tested.version} at {_step_name(seen, attempt)}"
+    where = f"{tested.version} at {_step_name(seen, attempt)}{_dead_share(seen)}"
     if held := _held(seen, where, now):
         return held
     left = "; ".join(waits.waiting_for(seen, now)[:6]) or "nothing"
@@ -112,6 +112,14 @@ def _held(seen: Observation, where: str, now: datetime) -> tuple[Said, bool] | N
 def _blocked(seen: Observation, held: Held) -> str:
     stable = seen.rollout.status.stable
     return f"{held.message}; held, because {stable.version if stable else 'stable'} has no ready endpoint"
+
+
+def _dead_share(seen: Observation) -> str:
+    """Told beside all else: a share of the requests that nobody answers."""
+    stable, split = seen.rollout.status.stable, seen.rollout.status.traffic
+    if stable is None or split is None or not split.stable_percent or waits.stable_can_serve(seen):
+        return ""
+    return f" ({stable.version} gets {split.stable_percent} % of requests and has no ready endpoint)"
 
 
 def _step_name(seen: Observation, attempt: Attempt) -> str:
