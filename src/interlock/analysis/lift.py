@@ -146,6 +146,13 @@ class Meter(ABC):
 
     def __init__(self, kpi: Kpi) -> None:
         self.kpi = kpi
+        self._read: tuple[float, LiftReading] | None = None  # by this effect; forgotten when a block closes
+
+    def read(self, effect: float) -> LiftReading:
+        """The lift as it stands; `effect` ≥ 1 is the design effect."""
+        if self._read is None or self._read[0] != effect:
+            self._read = effect, self._lift(effect)
+        return self._read[1]
 
     @abstractmethod
     def take(self, outcome: Outcome, role: Role) -> None:
@@ -160,8 +167,8 @@ class Meter(ABC):
         """A step has ended: what is not in a closed block is forgotten."""
 
     @abstractmethod
-    def read(self, effect: float) -> LiftReading:
-        """The lift as it stands; `effect` ≥ 1 is the design effect."""
+    def _lift(self, effect: float) -> LiftReading:
+        """What the closed blocks say."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
@@ -187,6 +194,7 @@ class ShareMeter(Meter):
     def close(self) -> None:
         if min(self._block[Track.CANDIDATE].total, self._block[Track.STABLE].total) < MIN_OUTCOMES:
             return
+        self._read = None
         self._seen.add(*(self._share(self._block[track]) for track in (Track.CANDIDATE, Track.STABLE)))
         self.drop()
 
@@ -197,7 +205,7 @@ class ShareMeter(Meter):
         counts = part.tally(self._metric)
         return counts if self._metric.higher_is_better else counts.inverse
 
-    def read(self, effect: float) -> LiftReading:
+    def _lift(self, effect: float) -> LiftReading:
         rates, interval = self._seen.rates, self._seen.interval(ALPHA, effect)
         if rates is None or interval == Interval(-1.0, 1.0):  # it excludes nothing
             seen = (
@@ -222,6 +230,7 @@ class ShareMeter(Meter):
         return {"seen": self._seen.state(), "block": block}
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        self._read = None
         self._seen = RateDifference.restored(state["seen"])
         self._block = {track: Part.restored(state["block"][track.value]) for track in Track}
 
@@ -249,13 +258,14 @@ class MeanMeter(Meter):
     def close(self) -> None:
         if min(self._block[Track.CANDIDATE].count, self._block[Track.STABLE].count) < MIN_OUTCOMES:
             return
+        self._read = None
         self._seen.add(self._block[Track.CANDIDATE].amount, self._block[Track.STABLE].amount)
         self.drop()
 
     def drop(self) -> None:
         self._block = Amounts.each()
 
-    def read(self, effect: float) -> LiftReading:
+    def _lift(self, effect: float) -> LiftReading:
         means = self._seen.means
         if means is None or self._seen.blocks < MIN_BLOCKS:
             seen = (
@@ -283,6 +293,7 @@ class MeanMeter(Meter):
         return {"seen": self._seen.state(), "block": block, "exported": self._exports.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        self._read = None
         self._seen = MeanProcess.restored(state["seen"])
         self._block = {track: Amounts.restored(state["block"][track.value]) for track in Track}
         self._exports = Exports.restored(state["exported"])
