@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from interlock.analysis.histogram import UnknownBound, bucket_bound, fix_bound
@@ -18,6 +20,14 @@ from interlock.analysis.series import Identity, Series
 FORGOTTEN_AFTER = 120.0  # seconds without a sample after which buckets are no longer those of a version
 
 Layout = tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Histogram:
+    """One process' histogram of a mode; each is one object."""
+
+    family: str
+    mode: Mode
 
 
 class BucketReader:
@@ -35,8 +45,10 @@ class BucketReader:
         )
         # bounds of either version's in a mode, by name: newest sample
         self._layouts: dict[tuple[str, Mode, Layout], float] = {}
-        self._bounds: dict[Identity, str] = {}  # of the histograms last read, those that are asked for
-        self._places: dict[Identity, tuple[Identity, float] | None] = {}
+        self._bounds: dict[_Histogram, str] = {}  # of those last read, the bounds that are asked for
+        self._histograms: dict[Identity, _Histogram] = {}
+        self._places: dict[Identity, tuple[_Histogram, float] | None] = {}
+        self._buckets = frozenset({DURATION_BUCKETS, *self._asked})
 
     @property
     def names(self) -> frozenset[str]:
@@ -52,43 +64,47 @@ class BucketReader:
         """The histograms of a read up to `now` (unix seconds). All buckets of one are scraped together."""
         if not self._asked:
             return
-        histograms: dict[Identity, dict[float, float]] = {}
+        histograms: dict[_Histogram, dict[float, float]] = {}
         for one, tracks in series:
-            place = self._place(one) if tracks else None
+            place = self._place(one) if tracks and one.name in self._asked else None
             if place is not None and (newest := one.newest(now)) is not None:
                 histograms.setdefault(place[0], {})[place[1]] = newest[0]
         self._bounds = {}
-        for identity, bounds in histograms.items():
-            labels = dict(identity)
-            family = labels["__name__"]
-            layout = family, Mode(labels["mode"]), tuple(sorted(bounds))
+        for histogram, bounds in histograms.items():
+            family = histogram.family
+            layout = family, histogram.mode, tuple(sorted(bounds))
             self._layouts[layout] = max(*bounds.values(), self._layouts.get(layout, -math.inf))
             if math.inf in bounds:
                 asked = self._asked[family] & bounds.keys()
-                self._bounds[identity] = ",".join(repr(bound) for bound in sorted(asked))
+                self._bounds[histogram] = ",".join(repr(bound) for bound in sorted(asked))
 
-    def _place(self, one: Series) -> tuple[Identity, float] | None:
+    def _place(self, one: Series) -> tuple[_Histogram, float] | None:
         """Histogram and bound of a bucket that a gate asks for; None of all else."""
         if one.name not in self._asked:
             return None
-        if one.identity not in self._places:
-            bound = bucket_bound(one.labels.get("le", "")) if self._is_compared(one) else None
-            self._places[one.identity] = None if bound is None else (_histogram(one.labels), bound)
-        return self._places[one.identity]
+        try:
+            return self._places[one.identity]
+        except KeyError:
+            mode, bound = mode_named(one.labels.get("mode")), bucket_bound(one.labels.get("le", ""))
+            place = None
+            if mode is not None and mode in self._modes and bound is not None:
+                place = self._histogram(one, mode), bound
+            self._places[one.identity] = place
+            return place
+
+    def _histogram(self, one: Series, mode: Mode) -> _Histogram:
+        """The one that a bucket belongs to."""
+        identity = tuple(label for label in one.identity if label[0] != "le")
+        return self._histograms.setdefault(identity, _Histogram(one.name, mode))
 
     def counted(self, series: Iterable[Series]) -> list[Series]:
         """Without the buckets that no gate asks for."""
-        return [one for one in series if self._is_counted(one)]
+        buckets = self._buckets
+        return [one for one in series if one.name not in buckets or self._is_counted(one)]
 
     def _is_counted(self, one: Series) -> bool:
-        if one.name != DURATION_BUCKETS and one.name not in self._asked:
-            return True
         place = self._place(one)
         return place is not None and (place[1] == math.inf or place[1] in self._asked[one.name])
-
-    def _is_compared(self, one: Series) -> bool:
-        """Whether it is a bucket in a mode in which tasks are compared."""
-        return mode_named(one.labels.get("mode")) in self._modes
 
     def bounds(self, one: Series) -> str:
         """Of the bounds that gates ask for, those of the histogram of a series that was read last."""
@@ -104,16 +120,12 @@ class BucketReader:
         if not isinstance(gate.test, Tail) or not isinstance(gate.metric, Histogram):
             return ""
         asked = (gate.metric.buckets.family, mode)
-        recent = [
+        recent = frozenset(
             layout
             for (family, where, layout), newest in self._layouts.items()
             if (family, where) == asked and newest >= now - FORGOTTEN_AFTER
-        ]
-        try:
-            fix_bound(gate.test.above, *([repr(bound) for bound in layout] for layout in recent))
-        except UnknownBound as unknown:
-            return f"not decided: {unknown}"
-        return ""
+        )
+        return _problem(gate.test.above, recent)
 
     def state(self) -> list[Any]:
         """As JSON: for each name, mode and set of bounds the newest sample."""
@@ -130,6 +142,16 @@ class BucketReader:
         }
 
 
+@lru_cache
+def _problem(above: float, layouts: frozenset[Layout]) -> str:
+    """Why a bound cannot be read of histograms with these bounds: most versions have the same ones."""
+    try:
+        fix_bound(above, *([repr(bound) for bound in layout] for layout in layouts))
+    except UnknownBound as unknown:
+        return f"not decided: {unknown}"
+    return ""
+
+
 def _asked(gates: Iterable[Gate]) -> dict[str, frozenset[float]]:
     """The bounds that gates ask for, by the name of the histogram's buckets."""
     found: dict[str, frozenset[float]] = {}
@@ -138,7 +160,3 @@ def _asked(gates: Iterable[Gate]) -> dict[str, frozenset[float]]:
             family = gate.metric.buckets.family
             found[family] = found.get(family, frozenset()) | {gate.test.above}
     return found
-
-
-def _histogram(labels: Mapping[str, str]) -> Identity:
-    return tuple(sorted((key, value) for key, value in labels.items() if key != "le"))
