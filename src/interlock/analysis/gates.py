@@ -350,7 +350,7 @@ class AttemptEvidence:
     def _read(self, mode: Mode) -> tuple[GateReading, ...]:
         running = self._timeline.running
         # comparisons look at both versions in one mode: live stable does not stand for its shadow
-        newest = {(track, name): at for track in Track for name, at in self._heard.of(track, mode).items()}
+        newest = {track: self._heard.of(track, mode) for track in Track}
         return tuple(
             read(
                 judge,

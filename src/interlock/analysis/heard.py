@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from interlock.analysis.plan import Mode, Track
+
+NEVER: Mapping[str, float] = MappingProxyType({})
 
 
 class Heard:
     """The newest sample of each version, mode and metric name, unix seconds."""
 
     def __init__(self) -> None:
-        self._newest: dict[tuple[Track, Mode, str], float] = {}
+        self._newest: dict[tuple[Track, Mode], dict[str, float]] = {}
 
     def notice(self, track: Track, mode: Mode, family: str, at: float) -> None:
         """A sample of that time."""
-        key = (track, mode, family)
-        self._newest[key] = max(at, self._newest.get(key, -math.inf))
+        known = self._newest.get((track, mode))
+        if known is None:
+            known = self._newest[track, mode] = {}
+        if at > known.get(family, -math.inf):
+            known[family] = at
 
-    def of(self, track: Track, mode: Mode) -> dict[str, float]:
-        """The newest sample of a version in a mode, by metric name."""
-        return {
-            name: at for (side, where, name), at in self._newest.items() if (side, where) == (track, mode)
-        }
+    def of(self, track: Track, mode: Mode) -> Mapping[str, float]:
+        """The newest sample of a version in a mode, by metric name; until more is heard."""
+        return self._newest.get((track, mode), NEVER)
 
     def state(self) -> list[Any]:
         """As JSON."""
-        return [[*key, at] for key, at in self._newest.items()]
+        return [[*side, name, at] for side, known in self._newest.items() for name, at in known.items()]
 
     def restore(self, state: Sequence[Any]) -> None:
         """Go on from `state`."""
-        self._newest = {(Track(t), Mode(m), str(name)): float(at) for t, m, name, at in state}
+        self._newest = {}
+        for track, mode, name, at in state:
+            self.notice(Track(track), Mode(mode), str(name), float(at))

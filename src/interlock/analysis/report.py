@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from interlock.analysis.comparing import BlockJudge, CompareJudge, MeanJudge
 from interlock.analysis.evidence import MIN_OUTCOMES, Tally
@@ -116,8 +116,7 @@ class Standing:
         return self.share + (self.peak if self.failed else self.now)
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What the readings of all gates share. `newest`: last sample in the step's mode by track and family.
 
     `finished`: tasks of the candidate in this step that the gate has seen under its present rules.
@@ -127,17 +126,17 @@ class Facts:
 
     now: float
     running: Stretch | None
-    newest: Mapping[tuple[Track, str], float]
+    newest: Mapping[Track, Mapping[str, float]]
     finished: float
     verifier: str | None
-    spoilt: tuple[str, ...] = field(default=())
+    spoilt: tuple[str, ...] = ()
     unreadable: str = ""
     certificate: float | None = None
     threshold: float = 0.0
 
     def age(self, track: Track, family: str) -> float:
         """Seconds since the newest sample, inf without one."""
-        return self.now - self.newest.get((track, family), -math.inf)
+        return self.now - self.newest[track].get(family, -math.inf)
 
 
 @dataclass(frozen=True, slots=True)
