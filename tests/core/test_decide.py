@@ -76,7 +76,11 @@ def test_a_route_names_only_what_can_receive(seen: Observation) -> None:
 
 
 def _named(seen: Observation, service: str) -> int:
-    """The share that the route gives a Service already."""
+    """The share that the route gives a Service already; stable's on a closed route answers no fewer."""
+    stable = seen.rollout.status.stable
+    closed = seen.route is not None and not any(seen.route.weights.values())
+    if closed and stable is not None and service == stable.workload:
+        return 100
     return {**seen.route.weights, **seen.route.mirrors}.get(service, 0) if seen.route else 0
 
 

@@ -53,8 +53,9 @@ def unready(seen: Observation, status: RolloutStatus) -> list[str]:
     """Services that the intent names and the route may not name yet.
 
     Each exists and has endpoints before it is named, or is named for more. What it is named for already it
-    keeps: while stable is down, a route that waited for it would keep everybody there. A revert waits for
-    stable's Service alone, and not for one that is no longer ours: it would wait for ever.
+    keeps: while stable is down, a route that waited for it would keep everybody there; a closed route would
+    stay closed. A revert waits for stable's Service alone, and not for one that is no longer ours: it would
+    wait for ever.
     """
     attempt, route = status.attempt, seen.route
     ours = route if route and belongs(seen.rollout, route.manifest) else None
@@ -65,9 +66,10 @@ def unready(seen: Observation, status: RolloutStatus) -> list[str]:
         taken = any(obstacle.reason is Reason.NAME_TAKEN for obstacle in seen.obstacles)
         return [] if exists or (taken and named.get(stable, 0)) else [stable]
     waited = []
+    opens = status.stable.workload if status.stable and ours and not any(ours.weights.values()) else ""
     for name, share in _named(status):
         state = seen.workloads.get(name, NOTHING)
-        kept = state.service is not None and share <= named.get(name, 0)
+        kept = state.service is not None and (share <= named.get(name, 0) or name == opens)
         if share and not kept and not traffic.can_receive(state):
             waited.append(name)
     return waited
