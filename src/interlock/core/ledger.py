@@ -8,6 +8,7 @@ from interlock.core import labels, plans, results, traffic
 from interlock.core.effects import DeleteChild, Effect, RecordCleared, RecordEntries, TellEvent
 from interlock.core.observation import Manifest, Observation, Target
 from interlock.core.parts import mapping, mappings, whole
+from interlock.core.route import is_applied
 from interlock.core.steps import Transition, quarantines
 from interlock.core.waits import steps_hash
 from interlock.core.wanted import same_content
@@ -259,10 +260,20 @@ def clearing(seen: Observation, now: datetime) -> list[Effect]:
 
 def cleared(seen: Observation, item: Draining, now: datetime) -> Cleared | None:
     """Why the workload counts as cleared; None while it does not."""
+    if _may_still_be_sent_to(seen):
+        return None
     settled = timedelta(seconds=max(seen.timing.settle, seen.timing.route_margin))
     if now >= item.since + settled and seen.conversations.get(item.workload) == 0:
         return Cleared.CONVERSATIONS_ENDED
     return Cleared.DRAIN_DEADLINE if now >= item.deadline else None
+
+
+def _may_still_be_sent_to(seen: Observation) -> bool:
+    """A promotion does not wait for the gateway to take up its route, which goes on sending the hold-out to
+    the old stable version until it does. What is taken back is not done before; nor does a step begin."""
+    attempt = seen.rollout.status.attempt
+    waits_elsewhere = attempt is not None and attempt.stage not in (Stage.DONE, Stage.PREPARING)
+    return not waits_elsewhere and not is_applied(seen)
 
 
 def pruned(seen: Observation) -> list[Effect]:
