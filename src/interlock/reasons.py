@@ -64,7 +64,7 @@ CONDITIONS: dict[ConditionType, str] = {
     ConditionType.IMMUTABLE_INTACT: "the content under test is what it was when the test began",
     ConditionType.PAUSED: "a person keeps the weights and the clocks where they are",
     ConditionType.REVERT_BLOCKED: "the candidate would be taken off, but stable has no ready endpoint",
-    ConditionType.NEXT_QUEUED: "another version is wanted and waits for the soak to end",
+    ConditionType.NEXT_QUEUED: "another version is wanted and waits for the soak, or the pause, to end",
     ConditionType.GATES_CHANGED: "gates of the running attempt judge by rules that are newer than it",
     ConditionType.ROLLBACK_READY: "there is a version to go back to, at once or by the fast path",
 }
