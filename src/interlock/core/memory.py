@@ -22,16 +22,22 @@ KEPT_RELEASES = 200
 """How many Releases a Rollout's name keeps, unless more than that are still needed."""
 
 
-def remember(releases: Iterable[Manifest], rollout_uid: str, serving: Iterable[str] = ()) -> Memory | None:
+def remember(
+    releases: Iterable[Manifest], rollout_uid: str, serving: Iterable[str] = (), agent: str = ""
+) -> Memory | None:
     """What these Releases, all of one Rollout's name, say; None when there is nothing to remember.
 
-    `rollout_uid` is the living Rollout's; `serving` are the workloads that a route left behind sends
-    requests to. Releases that cannot be read are told in `problem`, the others are remembered all the same.
+    `rollout_uid` and `agent` are the living Rollout's; `serving` are the workloads that a route left behind
+    sends requests to. Releases that cannot be read, or are of another agent, are told in `problem`, the
+    others are remembered all the same.
     """
     given, backends = list(releases), sorted(serving)
     if not given and not backends:
         return None
     told, problems = _read(given, rollout_uid)
+    others = {release.header.agent for release in told} - {agent} if agent else set()
+    if others:
+        problems.append(f"they are of agent {', '.join(sorted(others))}, this Rollout is of agent {agent}")
     stable, promoted = _promoted(told)
     if stable is None and backends:
         problems.append(

@@ -264,7 +264,7 @@ class Observer:
         key = (written, frozenset(serving))
         known = self._remembered.get(meta.uid)
         if known is None or known.key != key:
-            memory = remember(releases, meta.uid, serving)
+            memory = remember(releases, meta.uid, serving, rollout.spec.agent)
             known = _Remembered(key, memory, tuple(prunable(releases, meta.uid)))
             self._remembered[meta.uid] = known
         return known
