@@ -9,7 +9,7 @@ import pytest
 from interlock.analysis.evidence import Tally
 from interlock.analysis.metrics import Proportion
 from interlock.analysis.presets import BUILT_IN
-from interlock.analysis.report import odds, share
+from interlock.analysis.reading import odds, share
 
 
 @pytest.mark.parametrize(

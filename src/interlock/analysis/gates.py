@@ -40,7 +40,8 @@ from interlock.analysis.plan import (
     Track,
 )
 from interlock.analysis.presets import ALERTS, TASKS, TASKS_STARTED, TASKS_VERIFIED
-from interlock.analysis.report import EvidenceReport, Facts, GateReading, Verdict, mode_of, read
+from interlock.analysis.reading import Facts, mode_of, read
+from interlock.analysis.report import EvidenceReport, GateReading, Verdict
 from interlock.analysis.restarts import Restarts
 from interlock.analysis.series import PROCESS_START, Counts, Increment, Series
 from interlock.analysis.settling import Settling

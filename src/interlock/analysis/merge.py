@@ -7,17 +7,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from interlock.analysis.comparing import CompareJudge, MeanJudge
 from interlock.analysis.evidence import log_mean, rejected
 from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge
 from interlock.analysis.plan import Advance, Plan
-from interlock.analysis.report import Standing
 from interlock.analysis.values import ValueJudge
 
 Weighed = CompareJudge | MeanJudge | LimitJudge
 Alone = EventsJudge | AlertJudge | ValueJudge
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A gate's evidence: ln E `now` and at its `peak`; `failed` once named; `share` is ln of its weight's."""
+
+    now: float = 0.0
+    peak: float = -math.inf
+    failed: bool = False
+    share: float = 0.0
+
+    @property
+    def log(self) -> float:
+        """ln(weight share times E): at the peak once failed, else now."""
+        return self.share + (self.peak if self.failed else self.now)
 
 
 class Merge:
