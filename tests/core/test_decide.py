@@ -76,9 +76,9 @@ def test_a_route_names_only_what_can_receive(seen: Observation) -> None:
 
 
 def _named(seen: Observation, service: str) -> int:
-    """The share that the route gives a Service already; stable's on a closed route answers no fewer."""
+    """The share that the route gives a Service already; all to stable's where nobody is answered anyway."""
     stable = seen.rollout.status.stable
-    closed = seen.route is not None and not any(seen.route.weights.values())
+    closed = seen.route is None or not any(seen.route.weights.values())
     if closed and stable is not None and service == stable.workload:
         return 100
     return {**seen.route.weights, **seen.route.mirrors}.get(service, 0) if seen.route else 0

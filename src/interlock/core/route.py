@@ -53,9 +53,9 @@ def unready(seen: Observation, status: RolloutStatus) -> list[str]:
     """Services that the intent names and the route may not name yet.
 
     Each exists and has endpoints before it is named, or is named for more. What it is named for already it
-    keeps: while stable is down, a route that waited for it would keep everybody there; a closed route would
-    stay closed. A revert waits for stable's Service alone, and not for one that is no longer ours: it would
-    wait for ever.
+    keeps: while stable is down, a route that waited for it would keep everybody there, or stay closed, or
+    away. A revert waits for stable's Service alone, and not for one that is no longer ours: it would wait for
+    ever.
     """
     attempt, route = status.attempt, seen.route
     ours = route if route and belongs(seen.rollout, route.manifest) else None
@@ -66,13 +66,24 @@ def unready(seen: Observation, status: RolloutStatus) -> list[str]:
         taken = any(obstacle.reason is Reason.NAME_TAKEN for obstacle in seen.obstacles)
         return [] if exists or (taken and named.get(stable, 0)) else [stable]
     waited = []
-    opens = status.stable.workload if status.stable and ours and not any(ours.weights.values()) else ""
+    opens = status.stable.workload if status.stable and _answers_nobody(seen, status) else ""
     for name, share in _named(status):
         state = seen.workloads.get(name, NOTHING)
         kept = state.service is not None and (share <= named.get(name, 0) or name == opens)
         if share and not kept and not traffic.can_receive(state):
             waited.append(name)
     return waited
+
+
+def _answers_nobody(seen: Observation, status: RolloutStatus) -> bool:
+    """Is no request answered, so that a stable version without endpoints on the route makes nothing worse?
+    Where there is no route, that holds once there is a candidate to take over."""
+    if seen.route is not None:
+        return belongs(seen.rollout, seen.route.manifest) and not any(seen.route.weights.values())
+    attempt, candidate = status.attempt, status.candidate
+    if attempt is None or attempt.stage is Stage.DONE or candidate is None:
+        return False
+    return traffic.can_receive(seen.workloads.get(candidate.workload, NOTHING))
 
 
 def _named(status: RolloutStatus) -> Iterator[tuple[str, int]]:
