@@ -248,8 +248,11 @@ def dealt(answer: Answer, selections: Sequence[Selection], moment: float) -> lis
     """A shared answer about `moment` as each would have got it alone: its families of its agent in its
     namespace, cut to its window, without what it has had by its mark. What nobody asked for is dropped."""
     of_agent: dict[Agent, list[Recurring]] = defaultdict(list)
+    marks = {one.mark for one in selections}
+    told = min(marks) if len(marks) == 1 else 0  # hardly ever do they differ
     for recurring in answer.found:
-        of_agent[recurring.agent].append(recurring)
+        if not told or recurring.told_by != told:
+            of_agent[recurring.agent].append(recurring)
     found = []
     for one in selections:
         mark = answer.mark if one.at >= moment else 0  # who looks at an earlier moment does not get all of it
