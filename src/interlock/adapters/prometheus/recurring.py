@@ -81,8 +81,10 @@ class Recurring:
 
     def _move(self, values: bytes) -> None:
         points = _with_one_more(self._series.points, self._meant, values) if self._is_whole else None
-        self._series = self._series.at(parsed(values) if points is None else points)
-        self._meant, self._is_whole = values, _is_whole(values, self._series.points)
+        if points is None:  # else they are all again
+            points = parsed(values)
+            self._is_whole = _is_whole(values, points)
+        self._series, self._meant = self._series.at(points), values
 
 
 def parsed(values: bytes) -> tuple[Point, ...]:
