@@ -134,13 +134,15 @@ class Counts:
         fresh = self._fresh(series, cut)
         for state, batch in fresh:
             state.open(batch)
-            self._learn(state, batch)
+            if _has_new(state, batch):
+                self._learn(state, batch)
         for state, batch in fresh:
             twins = self._twins(state, batch)
             for identity, (labels, points) in batch.items():
                 if labels.get("__name__") != PROCESS_START:
                     last = state.seen.get(identity)
-                    counted = self._count(state, last, labels, points, twins.get(identity))
+                    others = twins.get(identity) if twins else None
+                    counted = self._count(state, last, labels, points, others)
                     if counted:
                         gained.append((identity, counted))
         for state, batch in fresh:
@@ -214,8 +216,9 @@ class Counts:
             points = [p for p in fresh if p[0] <= cut and 0 <= p[1] < math.inf]
             if points:
                 _, batch = batches.setdefault(id(state), (state, {}))
-                known = batch.get(one.identity)
-                batch[one.identity] = (one.labels, sorted({*known[1], *points}) if known else points)
+                known = batch.setdefault(one.identity, (one.labels, points))
+                if known[1] is not points:
+                    batch[one.identity] = one.labels, sorted({*known[1], *points})
         return list(batches.values())
 
     def _twins(self, target: _Target, batch: _Batch) -> dict[Identity, _Twins]:
@@ -267,8 +270,15 @@ class Counts:
         return time, value
 
 
+def _has_new(target: _Target, batch: _Batch) -> bool:
+    """Whether there are series not seen before; in the way of sets and dicts that asks for no hash again."""
+    return bool(set(batch).difference(target.seen))
+
+
 def _has_new_bounds(target: _Target, batch: _Batch) -> bool:
-    return any("le" in labels for identity, (labels, _) in batch.items() if identity not in target.seen)
+    return _has_new(target, batch) and any(
+        "le" in labels for identity, (labels, _) in batch.items() if identity not in target.seen
+    )
 
 
 def _continued(target: _Target, twins: _Twins, last: Point | None, time: float, value: float) -> Point | None:
