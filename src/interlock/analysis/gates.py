@@ -99,6 +99,7 @@ class AttemptEvidence:
         self._now = since
         self._families = families_of(plan, derive_warmup=False) - {PROCESS_START, ALERTS}
         self._buckets = BucketReader(plan)
+        self._wanted = _wanted(plan.gates)
         self._unprimed = frozenset[str]()
         self._incoming = Incoming(plan, self._families)
         self._counts = Counts(since)
@@ -327,7 +328,7 @@ class AttemptEvidence:
             self._weigh(point)
 
     def _weigh(self, at: float) -> None:
-        self._merge.weigh(self._spoilt, at)
+        self._merge.weigh(_unspoilt if self._is_right else self._spoilt, at)
 
     @property
     def _is_right(self) -> bool:
@@ -386,11 +387,9 @@ class AttemptEvidence:
         found += [*self._before.warnings(), *self._warmups.warnings()]
         seen = self._heard.of(Track.CANDIDATE, mode_of(self._timeline.running)).keys()
         if TASKS in seen:
-            counting = [g for g in self._plan.gates if not isinstance(g.test, Tail | Mean)]  # those say it
-            wanted = frozenset[str]().union(*(gate.families for gate in counting)) - {ALERTS}
             found += [
                 f"the candidate exports no {name}: counted as none so far; export it at 0 from the start"
-                for name in sorted(wanted - seen - {TASKS_VERIFIED})
+                for name in sorted(self._wanted - seen)
             ]
         return tuple(found)
 
@@ -492,3 +491,14 @@ class AttemptEvidence:
     def _compared_by(self) -> frozenset[str]:
         """Labels that comparisons look at."""
         return self._lifts.looks_at.union(*(judge.metric.looks_at for judge in self._comparisons))
+
+
+def _wanted(gates: Iterable[Gate]) -> frozenset[str]:
+    """What the candidate should export from the start, so that its absence is told."""
+    counting = (gate for gate in gates if not isinstance(gate.test, Tail | Mean))  # those say it themselves
+    return frozenset[str]().union(*(gate.families for gate in counting)) - {ALERTS, TASKS_VERIFIED}
+
+
+def _unspoilt(_: Judge) -> tuple[str, ...]:
+    """No pods: for when all counts are right."""
+    return ()
