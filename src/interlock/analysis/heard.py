@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from interlock.analysis.plan import Mode, Track
+from interlock.analysis.plan import Gate, Mean, Mode, Tail, Track
+from interlock.analysis.presets import ALERTS, TASKS_VERIFIED
 
 NEVER: Mapping[str, float] = MappingProxyType({})
 
@@ -39,3 +40,9 @@ class Heard:
         self._newest = {}
         for track, mode, name, at in state:
             self.notice(Track(track), Mode(mode), str(name), float(at))
+
+
+def expected(gates: Iterable[Gate]) -> frozenset[str]:
+    """What a candidate should export from the start, so that its absence is told."""
+    counting = (gate for gate in gates if not isinstance(gate.test, Tail | Mean))  # those say it themselves
+    return frozenset[str]().union(*(gate.families for gate in counting)) - {ALERTS, TASKS_VERIFIED}
