@@ -79,6 +79,7 @@ class Expect(Strict):
     events: dict[str, int] = Field(default_factory=dict)
     """How often each reason was told."""
     gates: dict[str, str] = Field(default_factory=dict)
+    """Verdicts by name, or `absent`."""
     replicas: dict[Role, int] = Field(default_factory=dict)
     """Wanted pods by role; the template's and the Rollout's are the user's own."""
     images: dict[Role, str] = Field(default_factory=dict)

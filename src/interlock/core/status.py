@@ -153,6 +153,8 @@ def _serving(seen: Observation) -> tuple[int, str]:
 def _gates(seen: Observation, before: RolloutStatus) -> tuple[GateStatus, ...]:
     """Written when a verdict changes, else only when enough time has passed."""
     current = seen.rollout.status
+    if current.attempt is not None and current.attempt.stage is Stage.PREPARING:
+        return ()  # what was read when the attempt began is about the candidate before it
     if not isinstance(seen.evidence, EvidenceReport):
         return current.gates
     fresh = tuple(
