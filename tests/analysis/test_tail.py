@@ -23,14 +23,14 @@ class TestJudging:
         gate = attempt().run(300).gate("slow")
         assert gate.verdict is Verdict.PASS
         assert gate.message.startswith("no evidence of harm: 0.")
-        assert gate.message.endswith("that the candidate takes over 30 s more often by over 1 points")
+        assert gate.message.endswith("that the candidate takes over 30 s more often by over 1 point")
 
     def test_slower_fails_and_says_how_much(self) -> None:
         gate = attempt().run(300, slow=(0.1, 0.4)).gate("slow")
         assert gate.verdict is Verdict.FAIL
         assert float(gate.candidate.split(" ")[0]) == pytest.approx(0.4, abs=0.05)
         assert float(gate.stable.split(" ")[0]) == pytest.approx(0.1, abs=0.02)
-        assert "that the candidate takes over 30 s more often by over 1 points: 0." in gate.message
+        assert "that the candidate takes over 30 s more often by over 1 point: 0." in gate.message
 
     def test_faster_passes(self) -> None:
         assert attempt().run(300, slow=(0.4, 0.05)).gate("slow").verdict is Verdict.PASS

@@ -139,7 +139,7 @@ def _awaited(judge: MetricJudge, so_far: float, threshold: float) -> str:
         case _ if judge.gate.advance is Advance.SUPERIOR:
             claim = "is better than stable"
         case CompareJudge():
-            claim = f"is not worse by over {100 * judge.delta:g} points" if judge.delta else "is not worse"
+            claim = f"is not worse{_margin(judge)}"
         case MeanJudge():
             claim = f"is not worse by over {100 * judge.worse_by:g} %" if judge.worse_by else "is not worse"
         case LimitJudge():
@@ -148,6 +148,14 @@ def _awaited(judge: MetricJudge, so_far: float, threshold: float) -> str:
             raise AssertionError(judge)
     word = judge.gate.advance.lower()
     return f"not {word} yet: {odds(so_far)} so far that the candidate {claim}, {odds(threshold)} awaited"
+
+
+def _margin(judge: CompareJudge) -> str:
+    """By how much more than it the candidate would have to be worse, in percentage points; empty for 0."""
+    points = f"{100 * judge.delta:g}"
+    if points == "0":
+        return ""
+    return f" by over {points} point{'' if points == '1' else 's'}"
 
 
 def _not_judged(judge: Judge, running: Stretch, now: float) -> str:
@@ -224,9 +232,7 @@ def _sentence(judge: Judge, verdict: Verdict, log: float, shown: _Shown, facts: 
     candidate, stable = (side or "no outcome" for side in (shown.candidate, shown.stable))
     match judge:
         case CompareJudge():
-            points = 100 * judge.delta
-            margin = f" by over {points:g} points" if points else ""
-            claim = f"that the candidate {judge.metric.harm} more often{margin}"
+            claim = f"that the candidate {judge.metric.harm} more often{_margin(judge)}"
             verified = _verified(judge.metric, facts)
             tail = f"{candidate} against {stable}{shown.since}{verified}{_capped(judge.capped)}"
             tail += _grouped(judge.past)
