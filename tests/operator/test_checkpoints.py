@@ -302,7 +302,7 @@ async def test_what_is_not_this_attempts_own_writing_is_passed_over(
     manifest["data"] = SPOILT[how](manifest["data"], found)
     await world.objects.replace(manifest)
     other = restarted(world)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG):
         await other.look(found)
     assert any("not used" in line or "does not fit" in line for line in caplog.messages), caplog.messages
     assert other.report(found) == world.operator.evidence.report(found), "replayed instead"

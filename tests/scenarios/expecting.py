@@ -112,7 +112,10 @@ def _lists(found: Rollout, expect: Expect) -> list[Looked]:
             _differs(f"traffic of {who}", shares.get(who), share)
             for who, share in (expect.traffic or {}).items()
         ),
-        *(_differs(f"gate {name}", verdicts.get(name, "absent"), verdict) for name, verdict in expect.gates.items()),
+        *(
+            _differs(f"gate {name}", verdicts.get(name, "absent"), verdict)
+            for name, verdict in expect.gates.items()
+        ),
     ]
 
 

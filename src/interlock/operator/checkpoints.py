@@ -29,6 +29,8 @@ MAX_BYTES = 512 * 1024
 """Of evidence in a ConfigMap, which itself may hold 1 MiB."""
 KEY = "evidence.json"
 
+OTHERS = "it is of another attempt"
+"""What is found whenever an attempt begins: nothing that anybody need read."""
 TOO_LARGE = f"the evidence is larger than {MAX_BYTES // 1024} KiB"
 
 State = dict[str, Any]
@@ -94,7 +96,7 @@ def read(rollout: Rollout, walk: Walk, manifest: Manifest) -> State | str:
         str(walk.attempt),
         walk.began,
     ):
-        return "it is of another attempt"
+        return OTHERS
     if data != walk.wire(text):
         return "it is not as it was written"
     try:
@@ -119,7 +121,8 @@ class Checkpoints:
             return None
         found = read(rollout, walk, manifest)
         if isinstance(found, str):
-            log.info("evidence checkpoint is not used: %s", found, extra=about(rollout))
+            level = logging.DEBUG if found == OTHERS else logging.INFO
+            log.log(level, "evidence checkpoint is not used: %s", found, extra=about(rollout))
             return None
         return found
 

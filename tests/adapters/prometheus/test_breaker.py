@@ -20,6 +20,14 @@ def test_it_opens_after_some_failures_running() -> None:
     assert opened().closed_for(1.0) == "connection refused (3 times running; next try in 1 s)"
 
 
+def test_it_says_once_that_it_opens_and_once_that_it_closes() -> None:
+    breaker = Breaker()
+    assert [breaker.failed("late", 0.0) for _ in range(TRIES + 2)] == [
+        n == TRIES for n in range(1, TRIES + 3)
+    ]
+    assert [breaker.answered() for _ in range(2)] == [True, False]
+
+
 def test_an_answer_in_between_starts_the_count_again() -> None:
     breaker = Breaker()
     for _ in range(5 * TRIES):

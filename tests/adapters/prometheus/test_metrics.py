@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -355,6 +356,26 @@ async def test_of_many_bad_agents_some_share_the_blame_for_a_while() -> None:
 
 
 # ------------------------------------------------------------------ nobody answers
+async def test_the_log_tells_once_that_nobody_answers_and_once_that_somebody_does(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interlock.adapters.prometheus.breaker.FIRST_PAUSE", 0.0)  # it is tried again at once
+    gone = True
+
+    async def sometimes(_: list[str]) -> web.Response | None:
+        return web.Response(text="upstream connect error", status=503) if gone else None
+
+    with caplog.at_level(logging.INFO):
+        async with knowing(Answering(sometimes)) as metrics:
+            for _ in range(TRIES + 2):
+                await all_of(metrics, "a")
+            gone = False
+            for _ in range(2):
+                await all_of(metrics, "a")
+    told = [record.levelname for record in caplog.records if "Prometheus" in record.getMessage()]
+    assert told == ["WARNING", "INFO"], caplog.messages
+
+
 async def test_a_server_that_does_not_answer_is_left_alone_for_a_while() -> None:
     async def down(_: list[str]) -> web.Response:
         return web.Response(text="upstream connect error", status=503)

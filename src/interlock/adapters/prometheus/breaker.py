@@ -30,15 +30,17 @@ class Breaker:
         self._again = now + self._pause  # one tries, the others wait for what it finds
         return ""
 
-    def answered(self) -> None:
-        """The server is there."""
-        self._failures = 0
+    def answered(self) -> bool:
+        """The server is there. Returns whether that closes it."""
+        opened, self._failures = self._failures >= TRIES, 0
+        return opened
 
-    def failed(self, reason: str, now: float) -> None:
-        """No answer came."""
+    def failed(self, reason: str, now: float) -> bool:
+        """No answer came. Returns whether that opens it."""
         self._failures += 1
         self._last = reason
         self._again = now + self._pause
+        return self._failures == TRIES
 
     @property
     def _pause(self) -> float:

@@ -123,9 +123,10 @@ class _Course:
         """A moment is over; `reason` why there was no answer, `now` in monotonic seconds."""
         self.useless[reads.length] = 0 if reads.usable else self.useless.get(reads.length, 0) + 1
         if reads.alive:
-            self.breaker.answered()
-        else:
-            self.breaker.failed(reason, now)
+            if self.breaker.answered():
+                log.info("Prometheus answers again")
+        elif self.breaker.failed(reason, now):
+            log.warning("Prometheus does not answer, it is asked less often: %s", reason)
 
 
 class PrometheusMetrics:
