@@ -140,6 +140,17 @@ async def test_an_expression_gives_a_number_at_each_moment(metric_store: MetricS
     assert await evaluated(metric_store, f'{TASKS}{{namespace="{shop}",pod="b"}}', last) == [2.0]
 
 
+@pytest.mark.parametrize("step", [0.001, 1.0, 1.001, 1.005, 1.127, 2.007])
+async def test_moments_are_any_number_of_milliseconds_apart(
+    metric_store: MetricStore, shop: str, step: float
+) -> None:
+    at = await metric_store.scrape((series(shop), 3.0))
+    promql = f'sum({TASKS}{{namespace="{shop}"}})'
+    found = await metric_store.metrics.evaluate(Evaluation(promql, at, round(at + 3 * step, 3), step))
+    assert not isinstance(found, Unreadable)
+    assert [one.found for one in found] == [3.0] * 4
+
+
 async def test_several_series_and_none_are_no_number(metric_store: MetricStore, shop: str) -> None:
     last = await metric_store.scrape((series(shop, pod="a"), 1.0), (series(shop, pod="b"), 2.0))
     (several,) = await evaluated(metric_store, f'{TASKS}{{namespace="{shop}"}}', last)

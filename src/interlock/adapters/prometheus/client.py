@@ -24,6 +24,8 @@ from interlock.core.observation import Unreadable
 from interlock.errors import SpecError
 from interlock.ports import Evaluation
 
+A_BIT = 0.0001
+"""Seconds, less than what Prometheus tells apart."""
 AT_ONCE = 4
 """Queries under way at most."""
 HISTORIES_AT_ONCE = 2
@@ -106,7 +108,8 @@ class Client:
             "query": evaluation.promql,
             "start": f"{evaluation.first:.3f}",
             "end": f"{evaluation.last:.3f}",
-            "step": f"{evaluation.step:.3f}",
+            # Prometheus cuts off what is less than a whole millisecond, and reads 1.001 as a little less
+            "step": f"{evaluation.step + A_BIT:.4f}",
         }
         async with self._histories:
             return await self._in_turn(
