@@ -66,3 +66,19 @@ def test_it_does_not_matter_where_the_pieces_are_cut(cuts: list[float]) -> None:
     for begin, end in pairwise(edges):
         parts.add(window(pods, begin, end), end)
     assert parts.usual == whole.usual
+
+
+@settings(max_examples=20)
+@given(st.lists(st.floats(BEGIN + 1, END - 1), min_size=1, max_size=6))
+def test_it_does_not_matter_how_often_one_asks(cuts: list[float]) -> None:
+    pods = hour()
+    asked, silent = Collected(plan(SUCCESS, SLOW), BEGIN), Collected(plan(SUCCESS, SLOW), BEGIN)
+    for begin, end in pairwise([BEGIN, *sorted(cuts), END]):
+        for one in (asked, silent):
+            one.add(window(pods, begin, end), end)
+        assert asked.usual == asked.usual
+    assert asked.usual == silent.usual
+    for one in (asked, silent):
+        one.forget((BEGIN + END) / 2)
+    assert asked.usual == silent.usual
+    assert asked.usual.tasks < 20 * 239

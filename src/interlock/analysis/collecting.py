@@ -20,9 +20,11 @@ class Collected:
         self._buckets = BucketReader(plan)
         self._increments: list[Increment] = []
         self._first, self._last = math.inf, -math.inf
+        self._found: Usual | None = None
 
     def add(self, series: Iterable[Series], end: float) -> None:
         """The samples of the next piece of time, which goes up to `end`."""
+        self._found = None
         held = list(series)
         mine = [one for one in held if one.points and self._is_mine(one)]
         ages = [one for one in held if one.name == PROCESS_START]
@@ -37,14 +39,17 @@ class Collected:
 
     def forget(self, before: float) -> None:
         """What happened up to then (unix seconds)."""
+        self._found = None
         self._increments = [one for one in self._increments if one.end > before]
         self._first = max(self._first, before)
 
     @property
     def usual(self) -> Usual:
         """What stable usually does: in the time from its first to its last sample."""
-        seconds = max(1.0, self._last - self._first) if self._last > -math.inf else 1.0
-        return usual(self._plan.gates, by_looks(self._increments), seconds)
+        if self._found is None:  # it is asked for many times between two pieces, and a day is long
+            seconds = max(1.0, self._last - self._first) if self._last > -math.inf else 1.0
+            self._found = usual(self._plan.gates, by_looks(self._increments), seconds)
+        return self._found
 
     def _is_mine(self, one: Series) -> bool:
         live = one.labels.get("mode") == Mode.LIVE
