@@ -231,7 +231,11 @@ class Gate:
 
     def judges(self, step: PlannedStep) -> bool:
         """Whether the gate judges in this step."""
-        return step.kind in self.kinds and (step.compares or not isinstance(self.test, Comparison))
+        return self.judges_in(step.kind, compares=step.compares)
+
+    def judges_in(self, kind: StepKind, *, compares: bool) -> bool:
+        """Whether it judges in steps of that kind; `compares`: they have both versions."""
+        return kind in self.kinds and (compares or not isinstance(self.test, Comparison))
 
     @property
     def kinds(self) -> tuple[StepKind, ...]:

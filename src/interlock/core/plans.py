@@ -122,11 +122,11 @@ def idle_gates(rollout: Rollout, known: Known = NO_TEMPLATES) -> tuple[str, ...]
     """Names of the gates that judge in no step, as where two versions are compared and none has both."""
     steps, gates = rollout.spec.strategy.steps, rollout.spec.analysis.gates
     planned = [plan_gate(gate, known=known) for gate in gates]
-    return tuple(gate.name for gate in planned if not any(_judges(gate, step) for step in steps))
-
-
-def _judges(gate: Gate, step: Step) -> bool:
-    return step.kind in gate.kinds and (_compares(step) or not isinstance(gate.test, Comparison))
+    return tuple(
+        gate.name
+        for gate in planned
+        if not any(gate.judges_in(step.kind, compares=_compares(step)) for step in steps)
+    )
 
 
 def has_alerts(rollout: Rollout) -> bool:
