@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from interlock.operator import routing
+import pytest
+
+from interlock.operator import app, feed, routing
 from interlock.operator.app import REVERTS_ALONE
 from interlock.operator.queue import Queue
 from tests.scenarios.given import HARMFUL, served, trying
@@ -49,6 +51,46 @@ async def test_the_watch_begins_when_what_was_listed_has_had_its_first_look() ->
     await asyncio.wait_for(operator.run(stop, watch), 10)
     assert looked_at == [1.0]
     assert stop.is_set(), "without a watch there is no operator"
+
+
+async def test_what_was_deleted_before_the_watch_began_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watch tells of all that it finds; of what is gone by then it cannot."""
+    monkeypatch.setattr(app, "FIRST_RELIST", 0.01)
+    world = await served()
+    operator, found = world.start_operator().operator, asyncio.Event()
+
+    async def watch(heard: feed.Listener, _: asyncio.Event) -> None:
+        assert operator.cache.get(*KEY)
+        operator.cache.observers.append(lambda _, kept: None if kept else found.set())
+        world.objects.listeners.clear()  # nothing is told but what is listed below
+        await world.objects.delete("Rollout", NAMESPACE, "triage", (await world.rollout()).metadata.uid)
+        for kind in feed.WATCHED:
+            for manifest in await world.objects.list(kind):
+                heard("", manifest)
+        await found.wait()
+
+    await asyncio.wait_for(operator.run(asyncio.Event(), watch), 10)
+
+
+async def test_nothing_is_listed_again_when_the_watch_has_told_of_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(app, "FIRST_RELIST", 0.01)
+    world = await served()
+    operator, listed = world.start_operator().operator, []
+
+    async def again() -> None:
+        listed.append("all")
+
+    async def watch(heard: feed.Listener, _: asyncio.Event) -> None:
+        monkeypatch.setattr(operator, "list_all", again)
+        for kind in feed.WATCHED:
+            for manifest in await world.objects.list(kind):
+                heard("", manifest)
+        await asyncio.sleep(0.1)
+
+    await asyncio.wait_for(operator.run(asyncio.Event(), watch), 10)
+    assert listed == []
 
 
 async def test_a_harmful_candidate_is_off_the_route_before_that_is_recorded() -> None:

@@ -39,7 +39,8 @@ REVERTS_ALONE = 0.1
 FIRST_LOOKS = 5.0
 """Seconds at most that the watch is put off, while what was listed is looked at for the first time."""
 FIRST_RELIST = 15.0
-"""Seconds after which a listing finds what was deleted before the watch began."""
+"""Seconds that the watch has to tell of everything that was listed before it began, or else all is listed
+again: it does not tell of what was deleted in between."""
 STUCK_AFTER = 60.0
 """Seconds that a due key may wait before /livez says that the process is stuck."""
 
@@ -88,11 +89,13 @@ class Operator:
             turns_back=lambda: self.queue.urgent_alone(REVERTS_ALONE),
         )
         self.synced = False
+        self._untold: set[Key] = set()  # what was listed, and the watch has said nothing about
         self.active = Active(lambda: self.cache.all("Rollout"))
 
     # ------------------------------------------------------------ what comes in
     def heard(self, event: str, manifest: Manifest) -> None:
         """An event of the watch."""
+        self._untold.discard(key_of(manifest))
         if event == "DELETED":
             changed = self.cache.drop(manifest)
         else:
@@ -158,14 +161,19 @@ class Operator:
             self.telemetry.relist_missed.labels(manifest["kind"]).inc()
 
     async def _relist(self) -> None:
-        pause = min(FIRST_RELIST, self.settings.relist)
+        await asyncio.sleep(min(FIRST_RELIST, self.settings.relist))
+        if self._untold:
+            await self._list_again()
+        self._untold.clear()
         while True:
-            await asyncio.sleep(pause)
-            pause = self.settings.relist
-            try:
-                await self.list_all()
-            except InterlockError as error:
-                log.warning("relist failed: %s", error)
+            await asyncio.sleep(self.settings.relist)
+            await self._list_again()
+
+    async def _list_again(self) -> None:
+        try:
+            await self.list_all()
+        except InterlockError as error:
+            log.warning("relist failed: %s", error)
 
     # ------------------------------------------------------------ what is done
     async def _work(self) -> None:
@@ -244,6 +252,9 @@ class Operator:
                 await asyncio.sleep(1)
             else:
                 self.synced = True
+                self._untold = {
+                    key_of(manifest) for kind in feed.WATCHED for manifest in self.cache.all(kind)
+                }
                 gc.freeze()  # what is kept for good is not looked through at each collection
                 log.info("synced %d objects", len(self.cache))
                 return
