@@ -31,6 +31,7 @@ class Reason(StrEnum):
     DEPENDENCY_NOT_READY = "DependencyNotReady"
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     METRICS_READABLE = "MetricsReadable"
+    METRICS_AWAITED = "MetricsAwaited"
     BASELINE_UNKNOWN = "BaselineUnknown"
     NAME_TAKEN = "NameTaken"
     QUARANTINE_FULL = "QuarantineFull"
@@ -78,6 +79,7 @@ REASONS: dict[Reason, str] = {
     Reason.DEPENDENCY_NOT_READY: "an object that the spec refers to is missing or unusable",
     Reason.METRICS_UNAVAILABLE: "no tasks of the candidate, or nothing known of it: held, then taken off",
     Reason.METRICS_READABLE: "samples are fresh",
+    Reason.METRICS_AWAITED: "nothing was read yet since the attempt, its rules or the operator began",
     Reason.BASELINE_UNKNOWN: "an earlier Rollout of this name served something that cannot be had any more",
     Reason.NAME_TAKEN: "an object of ours would have the name of somebody else's",
     Reason.QUARANTINE_FULL: "the quarantine holds as many versions as it can",

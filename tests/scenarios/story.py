@@ -22,7 +22,7 @@ Role = Literal["stable", "candidate", "shadow", "control"]
 class Condition(Strict):
     """A condition: `True/Reverted`, and words that its message must hold."""
 
-    shows: Annotated[str, Field(alias="is", pattern="^(True|False)/[A-Z][A-Za-z]+$")]
+    shows: Annotated[str, Field(alias="is", pattern="^(True|False|Unknown)/[A-Z][A-Za-z]+$")]
     says: tuple[str, ...] = ()
 
 

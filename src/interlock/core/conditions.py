@@ -24,7 +24,7 @@ from interlock.reasons import Cause, ConditionType, Reason
 Said = tuple[ConditionStatus, Reason, str]
 """Status, reason and message of one condition."""
 
-TRUE, FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
+TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
 
 def conditions(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
@@ -216,8 +216,7 @@ def _metrics(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
         return {}
     quiet = silence.no_data(seen, attempt, now)
     if quiet is None or not silence.lasts(seen, quiet, now):
-        noted = seen.evidence.warnings[:3] if isinstance(seen.evidence, EvidenceReport) else ()
-        verdict = (TRUE, Reason.METRICS_READABLE, "; ".join((_lately(seen, now), *noted)))
+        verdict = _not_silent(seen, now)
     elif quiet.kind == Silence.IDLE:
         verdict = (TRUE, Reason.METRICS_READABLE, "no version has any traffic: the step's clock stands still")
     else:
@@ -225,10 +224,15 @@ def _metrics(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
     return {ConditionType.METRICS_AVAILABLE: verdict}
 
 
-def _lately(seen: Observation, now: datetime) -> str:
+def _not_silent(seen: Observation, now: datetime) -> Said:
     """What is known of the metrics while silence, if there is any, does not count yet."""
     if seen.evidence is None:
-        return silence.metrics_problem(seen, now)
+        return UNKNOWN, Reason.METRICS_AWAITED, silence.metrics_problem(seen, now)
+    noted = seen.evidence.warnings[:3] if isinstance(seen.evidence, EvidenceReport) else ()
+    return TRUE, Reason.METRICS_READABLE, "; ".join((_lately(seen, now), *noted))
+
+
+def _lately(seen: Observation, now: datetime) -> str:
     if problem := silence.metrics_problem(seen, now):
         hold = seen.rollout.spec.analysis.no_data.hold_after_seconds
         return f"no longer than holdAfterSeconds ({hold}) yet: {problem}"
