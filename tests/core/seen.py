@@ -139,6 +139,7 @@ def settled(rollout: Rollout) -> Observation:
         template=TEMPLATE,
         recorded_seq=rollout.status.attempt.seq if rollout.status.attempt else 0,
         gates_due=False,
+        words_due=False,
     )
     names = {name: needed.mode for name, needed in needed_workloads(seen, rollout.status).items()}
     if rollout.status.stable:
@@ -246,7 +247,10 @@ def after(seen: Observation, status: RolloutStatus, effects: Iterable[Effect]) -
     if status.candidate and (before is None or before.uid != status.candidate.uid):
         seen = replace(seen, candidate=seen.target)  # the operator reads whom it tries now
     found = replace(
-        seen, rollout=seen.rollout.model_copy(update={"status": status, "metadata": meta}), gates_due=False
+        seen,
+        rollout=seen.rollout.model_copy(update={"status": status, "metadata": meta}),
+        gates_due=False,
+        words_due=False,
     )
     for effect in effects:
         found = _done(found, effect)

@@ -109,6 +109,7 @@ def observations(draw: st.DrawFn) -> Observation:
             item.workload: draw(st.sampled_from([None, 0.0, 3.0])) for item in seen.rollout.status.draining
         },
         gates_due=draw(st.booleans()),
+        words_due=draw(st.booleans()),
         problem=draw(st.sampled_from(["", "", "", "spec.analysis.gates[0] (x): no such metric"])),
     )
 

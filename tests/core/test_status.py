@@ -124,15 +124,21 @@ def test_a_route_of_somebody_else_is_named() -> None:
     assert conditions(status)["Stalled"] == "True/NameTaken"
 
 
+def message(status: RolloutStatus, kind: str) -> str:
+    return next(c.message for c in status.conditions if c.type == kind)
+
+
 def test_messages_say_what_is_awaited() -> None:
-    [ready] = [c for c in decide(CANARY, NOW).status.conditions if c.type == "Ready"]
-    assert ready.message == "v2 at step canary: waiting for gate violations: said so"
+    assert (
+        message(decide(CANARY, NOW).status, "Ready")
+        == "v2 at step canary: waiting for gate violations: said so"
+    )
 
 
 def test_a_transition_time_moves_only_with_the_status() -> None:
     first = decide(CANARY, NOW).status
     later = after(CANARY, first, ())
-    later = replace(later, evidence=Unreadable("gone"), gates_due=True)
+    later = replace(later, evidence=Unreadable("gone"), gates_due=True, words_due=True)
     second = decide(later, NOW + timedelta(seconds=5)).status
     held = decide(after(later, second, ()), NOW + timedelta(seconds=125)).status
     times = {c.type: c.last_transition_time for c in held.conditions}
@@ -145,8 +151,26 @@ def test_a_countdown_costs_no_write_before_it_is_due() -> None:
     first = decide(early, NOW).status
     later = replace(after(early, first, ()), evidence=report(candidate_tasks=4))
     assert decide(later, NOW + timedelta(seconds=5)).status == first
-    due = replace(later, gates_due=True)
+    due = replace(later, gates_due=True, words_due=True)
     assert decide(due, NOW + timedelta(seconds=20)).status != first
+
+
+def test_a_countdown_costs_no_write_however_often_gates_are_written() -> None:
+    seen = blinded()
+    first = decide(seen, NOW).status
+    later = replace(after(seen, first, ()), gates_due=True)
+    assert decide(later, NOW + timedelta(seconds=5)).status == first
+    told = decide(replace(later, words_due=True), NOW + timedelta(seconds=20)).status
+    assert message(told, "MetricsAvailable") != message(first, "MetricsAvailable")
+
+
+def test_what_is_written_anyway_takes_the_newest_words_along() -> None:
+    early = replace(CANARY, evidence=report(candidate_tasks=3))
+    ill = report(gate(verdict=Verdict.NO_DATA), candidate_tasks=4)
+    later = replace(after(early, decide(early, NOW).status, ()), evidence=ill)
+    at = NOW + timedelta(seconds=5)
+    newest = decide(replace(later, words_due=True), at).status
+    assert message(decide(later, at).status, "Ready") == message(newest, "Ready")
 
 
 def test_a_changed_verdict_is_written_at_once() -> None:

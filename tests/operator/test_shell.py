@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -247,3 +248,17 @@ async def test_a_version_that_cannot_be_read_says_why() -> None:
     again = await world.objects.get("AgentVersion", NAMESPACE, "v9")
     assert again is not None
     assert again["metadata"]["resourceVersion"] == before, "said once"
+
+
+# ------------------------------------------------------------------ what it costs
+async def test_while_prometheus_is_down_an_attempt_costs_at_most_six_writes_a_minute() -> None:
+    """The budget of requests, whatever the settings say about gates."""
+    world = await trying("v2", "Canary")
+    world.settings = replace(world.settings, tick=1.0, scrape_interval=1.0, gates_refresh=1.0)
+    world.start_operator()
+    await world.run(10)
+    world.metrics.broken = "connection refused"
+    for _ in range(5):
+        world.faults.writes.clear()
+        await world.run(60)
+        assert 1 <= len(world.faults.writes) <= 6, world.faults.writes

@@ -167,6 +167,8 @@ class Observation:
     """Open conversations by draining workload; None when not known."""
     gates_due: bool = True
     """Enough time has passed to write gates whose verdict has not changed."""
+    words_due: bool = True
+    """Enough time has passed to write messages that say the same with other numbers."""
     known: Known = field(default_factory=dict)
     """What MetricTemplates say about the metrics that its gates name."""
     problem: str = ""

@@ -38,17 +38,19 @@ def describe(seen: Observation, before: RolloutStatus, now: datetime) -> Rollout
     attempt = current.attempt
     said = conditions(seen, now)
     stalled, reason = ConditionType.STALLED in said, said[ConditionType.READY][1]
-    steady = _is_steady(seen, before) and not seen.gates_due
+    measured, gates = _measured(seen, before), _gates(seen, before)
+    is_written_anyway = (measured, gates) != (before.attempt, before.gates)
+    steady = _is_steady(seen, before) and not seen.words_due and not is_written_anyway
     return current.model_copy(
         update={
-            "attempt": _measured(seen, before),
+            "attempt": measured,
             "observed_generation": meta.generation,
             "phase": _phase(seen, stalled, reason),
             "step": _step(seen, attempt),
             "weight": f"{_live_share(current)}%",
             "replicas": _serving(seen)[0],
             "selector": _serving(seen)[1],
-            "gates": _gates(seen, before),
+            "gates": gates,
             "conditions": _merged(said, before.conditions, meta.generation, now, steady=steady),
         }
     )

@@ -46,6 +46,9 @@ log = logging.getLogger(__name__)
 
 PARTS = ("ConfigMap", "Deployment", "Service")
 """Kinds of a live workload's objects; a shadow has no ConfigMap of its own."""
+WORDS_REFRESH = timedelta(seconds=15)
+"""At most so often a status is written only because time passes, however often gates are: four writes a
+minute, and the evidence's one, keep an attempt within its six requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Observer:
         self.templates = templates
         self._timing = timing
         self._gates_refresh = timedelta(seconds=gates_refresh)
-        self._gates_written: dict[str, datetime] = {}
+        self._written: dict[str, datetime] = {}
         self._assessed: dict[tuple[str, str], _Assessed] = {}
         self._remembered: dict[str, _Remembered] = {}
 
@@ -121,24 +124,25 @@ class Observer:
             firing=self._evidence.firing(rollout),
             evidence=self._evidence.report(rollout),
             conversations=self._evidence.conversations(rollout),
-            gates_due=self._gates_due(meta.uid, now),
+            gates_due=self._is_due(meta.uid, now, self._gates_refresh),
+            words_due=self._is_due(meta.uid, now, max(self._gates_refresh, WORDS_REFRESH)),
             known=known,
             problem=plan_problem(rollout, known),
         )
         return replace(seen, obstacles=await self._obstacles(seen))
 
     def wrote_status(self, uid: str, now: datetime) -> None:
-        """Gates are now as fresh as `now`."""
-        self._gates_written[uid] = now
+        """Gates and messages are now as fresh as `now`."""
+        self._written[uid] = now
 
     def forget(self, uid: str) -> None:
         """The Rollout is gone."""
-        self._gates_written.pop(uid, None)
+        self._written.pop(uid, None)
         self._remembered.pop(uid, None)
 
-    def _gates_due(self, uid: str, now: datetime) -> bool:
-        written = self._gates_written.get(uid)
-        return written is None or now - written >= self._gates_refresh
+    def _is_due(self, uid: str, now: datetime, after: timedelta) -> bool:
+        written = self._written.get(uid)
+        return written is None or now - written >= after
 
     async def version(self, namespace: str, name: str, agent: str = "") -> Target | Unusable:
         """An AgentVersion as something that can be served, by `agent` if one is given, or why it cannot."""

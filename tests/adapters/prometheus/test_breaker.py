@@ -17,7 +17,15 @@ def opened() -> Breaker:
 
 
 def test_it_opens_after_some_failures_running() -> None:
-    assert opened().closed_for(1.0) == "connection refused (3 times running; next try in 1 s)"
+    assert opened().closed_for(1.0) == "connection refused (3 times running or more; tried again every 15 s)"
+
+
+def test_what_it_says_does_not_change_while_nothing_does() -> None:
+    breaker = opened()
+    said = {breaker.closed_for(0.1 * n) for n in range(1, 20)}
+    assert breaker.closed_for(FIRST_PAUSE) == ""
+    breaker.failed("connection refused", FIRST_PAUSE)
+    assert said == {breaker.closed_for(FIRST_PAUSE + 0.1)}
 
 
 def test_it_says_once_that_it_opens_and_once_that_it_closes() -> None:

@@ -26,7 +26,8 @@ class Breaker:
         if self._failures < TRIES:
             return ""
         if now < self._again:
-            return f"{self._last} ({self._failures} times running; next try in {self._again - now:.0f} s)"
+            # no count and no countdown: this is shown in status, and a text that changes costs a write
+            return f"{self._last} ({TRIES} times running or more; tried again every {LONGEST_PAUSE:.0f} s)"
         self._again = now + self._pause  # one tries, the others wait for what it finds
         return ""
 
