@@ -31,7 +31,9 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "demo"
 ROLLOUT = "triage"
 INSTALL = ROOT / "manifests" / "install.yaml"
-_RESOURCES = tuple(f"{plural}.interlock.dev" for plural in ("agentversions", "releases", "rollouts"))
+RESOURCES = tuple(
+    f"{plural}.interlock.dev" for plural in ("agentversions", "metrictemplates", "releases", "rollouts")
+)
 _OURS = "run/demo.json"
 
 Say = Callable[[str], None]
@@ -165,16 +167,14 @@ def _load(cluster: Cluster, archive: Path) -> None:
 def install(cluster: Cluster, say: Say) -> None:
     """Interlock's namespace, custom resources, permissions and admission policies."""
     _kubectl(cluster, say, "apply", "-f", INSTALL)
-    _kubectl(cluster, say, "wait", "--for=condition=Established", *(f"crd/{name}" for name in _RESOURCES))
+    _kubectl(cluster, say, "wait", "--for=condition=Established", *(f"crd/{name}" for name in RESOURCES))
     _await_served(cluster)
 
 
 def _await_served(cluster: Cluster) -> None:
     """Established is not served yet: an operator that comes too early logs refusals that alarm a reader."""
     deadline = time.monotonic() + 30
-    while (
-        answer := cluster.kubectl("get", ",".join(_RESOURCES), "--all-namespaces", check=False)
-    ).returncode:
+    while (answer := cluster.kubectl("get", ",".join(RESOURCES), "--all-namespaces", check=False)).returncode:
         if time.monotonic() > deadline:
             raise ClusterError(f"the custom resources are not served after 30 s: {answer.stderr.strip()}")
         time.sleep(0.3)

@@ -80,6 +80,12 @@ def test_taking_down_what_is_not_there_is_no_error(capfd: pytest.CaptureFixture[
 
 
 # ------------------------------------------------------------------ what is applied
+def test_every_custom_resource_that_is_installed_is_awaited() -> None:
+    installed = yaml.safe_load_all(setting.INSTALL.read_text())
+    names = {m["metadata"]["name"] for m in installed if m["kind"] == "CustomResourceDefinition"}
+    assert names == set(setting.RESOURCES)
+
+
 def test_the_manifests_move_to_a_namespace_with_its_own_host_name() -> None:
     moved = list(yaml.safe_load_all(setting.moved_manifests("s7")))
 
@@ -137,6 +143,17 @@ def test_the_recorded_operator_is_found_and_stopped(sleeper: subprocess.Popen[by
     assert operator_process.halt("mine")
     assert not found.alive()
     assert operator_process.find("mine") is None, "the record is gone with it"
+
+
+def test_of_an_operator_that_was_killed_no_record_stays(
+    sleeper: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    record(sleeper, tmp_path)
+    sleeper.kill()
+    sleeper.wait()
+
+    assert main(["down", "--name", "mine"]) == 0
+    assert operator_process.find("mine") is None
 
 
 def test_another_process_with_the_same_number_is_left_alone(
