@@ -18,6 +18,7 @@ from tests.scenarios import objects
 from tests.scenarios.expecting import Counted, differences, owned, roles
 from tests.scenarios.faults import Write
 from tests.scenarios.given import healthy, phase
+from tests.scenarios.keys import refuse_unknown_part, refuse_unknown_rules
 from tests.scenarios.story import (
     Alert,
     Delete,
@@ -76,7 +77,9 @@ def resolved(value: Any) -> Any:
         case {"sha256Of": text}:
             return hashlib.sha256(str(resolved(text)).encode()).hexdigest()
         case {"like": str(name), **changes} if name in NAMED:
-            return merged(copy.deepcopy(NAMED[name]), changes)
+            made = merged(copy.deepcopy(NAMED[name]), changes)
+            refuse_unknown_part(name, made)
+            return made
         case dict():
             return {key: resolved(inner) for key, inner in value.items()}
         case _:
@@ -166,7 +169,9 @@ class Teller:
             case "template":
                 return dict(merged(objects.template(), given.template))
             case "rollout":
-                return dict(merged(objects.rollout(), {"spec": given.rollout}))
+                made = dict(merged(objects.rollout(), {"spec": given.rollout}))
+                refuse_unknown_rules(made["spec"])
+                return made
             case _:
                 raise AssertionError(f"nothing is like a {kind}")
 

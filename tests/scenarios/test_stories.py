@@ -97,6 +97,22 @@ def test_a_key_that_is_not_known_is_named(changes: dict[str, Any], named: str) -
         read("0-t", story | changes)
 
 
+@pytest.mark.parametrize(
+    ("spec", "named"),
+    [
+        ({"strategy": {"steps": [{"like": "canary", "weight": 30}, "full"]}}, r"like canary.*: weight"),
+        ({"strategy": {"steps": [{"like": "canary", "canary": {"weight": 30}}]}}, r"canary\.weight"),
+        ({"analysis": {"gates": [{"like": "success", "durring": ["Full"]}]}}, "like success.*: durring"),
+        ({"stategy": {}}, "spec has keys.*: stategy"),
+    ],
+)
+async def test_a_key_of_a_rollout_that_does_not_exist_is_named(spec: dict[str, Any], named: str) -> None:
+    given = {"serves": "v1", "rollout": spec}
+    story = {"story": "0", "title": "t", "why": "w", "given": given, "steps": [{"expect": {}}]}
+    with pytest.raises(AssertionError, match=named):
+        await Teller(read("0-t", story)["0-t"]).begin()
+
+
 async def test_a_failure_tells_the_step_and_the_status() -> None:
     steps = [{"run": "5s"}, {"expect": {"phase": "Canary"}}]
     story = {"story": "0", "title": "t", "why": "w", "given": {"serves": "v1"}, "steps": steps}
