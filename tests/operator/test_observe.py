@@ -288,3 +288,23 @@ async def test_all_is_well_when_v2_is_promoted_under_the_same_roof() -> None:
     assert found.obstacles == ()
     assert found.memory is not None
     assert [v.version for v in found.memory.promoted] == ["v1"]
+
+
+# ------------------------------------------------------------------ what it asks
+async def test_a_version_that_does_not_exist_is_looked_up_once_a_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = await served()
+    await world.serve_version("v9")
+    asked: list[str] = []
+    get = world.objects.get
+
+    async def counted(kind: str, namespace: str, name: str) -> Manifest | None:
+        asked.append(f"{kind} {name}")
+        return await get(kind, namespace, name)
+
+    monkeypatch.setattr(world.objects, "get", counted)
+    found = (await world.operator.observer.observe(await world.rollout(), world.now)).target
+    assert isinstance(found, Unusable)
+    assert found.message == "AgentVersion v9 does not exist: create it or correct spec.versionRef"
+    assert asked.count("AgentVersion v9") == 1

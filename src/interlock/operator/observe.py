@@ -148,7 +148,11 @@ class Observer:
         """An AgentVersion as something that can be served, by `agent` if one is given, or why it cannot."""
         manifest = await self._agent_version(namespace, name)
         if manifest is None:
-            return Unusable(Reason.DEPENDENCY_NOT_READY, f"AgentVersion {name} does not exist")
+            return _missing(name)
+        return await self._assessed_as(manifest, agent)
+
+    async def _assessed_as(self, manifest: Manifest, agent: str = "") -> Target | Unusable:
+        name = manifest["metadata"]["name"]
         try:
             found = await self.assess(manifest)
         except SpecError as error:
@@ -165,17 +169,17 @@ class Observer:
     async def _wanted(self, rollout: Rollout) -> Target | Unusable:
         """What `spec.versionRef` names; where there is nothing of that name, with what to do about it."""
         namespace, name = rollout.metadata.namespace, rollout.spec.version_ref.name
-        found = await self.version(namespace, name, rollout.spec.agent)
-        if isinstance(found, Unusable) and await self._agent_version(namespace, name) is None:
+        manifest = await self._agent_version(namespace, name)
+        if manifest is None:
+            found = _missing(name)
             return replace(found, message=f"{found.message}: create it or correct spec.versionRef")
-        return found
+        return await self._assessed_as(manifest, rollout.spec.agent)
 
     async def _tested(self, namespace: str, name: str) -> Target | Unusable | None:
         """The AgentVersion under test: gone is a reason to turn back, not assessable says nothing."""
-        found = await self.version(namespace, name)
-        if isinstance(found, Target) or await self._agent_version(namespace, name) is None:
-            return found
-        return None
+        manifest = await self._agent_version(namespace, name)
+        found = _missing(name) if manifest is None else await self._assessed_as(manifest)
+        return found if manifest is None or isinstance(found, Target) else None
 
     async def _agent_version(self, namespace: str, name: str) -> Manifest | None:
         cached = self._cache.get("AgentVersion", namespace, name)
@@ -327,6 +331,10 @@ class Observer:
         )
         entries = mappings((release or {}).get("entries"))
         return max((whole(entry.get("seq")) for entry in entries), default=0)
+
+
+def _missing(name: str) -> Unusable:
+    return Unusable(Reason.DEPENDENCY_NOT_READY, f"AgentVersion {name} does not exist")
 
 
 def _known(rollout: Rollout, memory: Memory | None) -> list[VersionIdentity]:
