@@ -129,7 +129,10 @@ def test_only_the_stable_versions_live_tasks_count() -> None:
 
 @pytest.mark.parametrize(
     ("hours", "says"),
-    [(0.5, "outcomes of 30 min of its last day only"), (-1.0, "no outcomes in its last day")],
+    [
+        (0.5, "outcomes in only 30 min of the day before this attempt"),
+        (-1.0, "no outcomes in the day before this attempt"),
+    ],
 )
 def test_too_little_is_said_to_be_too_little(hours: float, says: str) -> None:
     found = told(stable_day(until=DAWN + hours * 3600), SUCCESS)[subject(SUCCESS)]
@@ -232,9 +235,9 @@ def test_a_past_that_cannot_be_is_not_taken_up(held: object) -> None:
 
 
 def test_what_is_not_known_is_a_warning() -> None:
-    made = attempt(past=Past(unknown="its last day cannot be read: HTTP 503")).run(10)
+    made = attempt(past=Past(unknown="the day before this attempt cannot be read: HTTP 503")).run(10)
     assert made.report().warnings == (
-        "outcomes are taken to be independent: its last day cannot be read: HTTP 503",
+        "outcomes are taken to be independent: the day before this attempt cannot be read: HTTP 503",
     )
 
 

@@ -134,7 +134,7 @@ async def test_what_cannot_be_read_is_unknown_after_some_tries_and_holds_nothing
     await day.look()
     told = [await settled(day) for _ in range(TRIES + 1)]
     assert told[0] is None
-    assert told[-1] == Past(unknown="its last day cannot be read: HTTP 503")
+    assert told[-1] == Past(unknown="the day before this attempt cannot be read: HTTP 503")
     assert len(day.metrics.asked) == TRIES
 
 
@@ -156,7 +156,7 @@ async def test_without_samples_that_is_what_is_said() -> None:
     day = Day()
     day.metrics.answers.set()
     await day.look()
-    assert await settled(day) == Past(unknown="stable has no outcomes in its last day")
+    assert await settled(day) == Past(unknown="stable has no outcomes in the day before this attempt")
 
 
 async def test_a_rollout_that_is_gone_is_not_read_about_any_more() -> None:

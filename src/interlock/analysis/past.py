@@ -70,11 +70,13 @@ def unknown_pasts(gates: Iterable[Gate], why: str) -> dict[str, Past]:
 
 def _past(found: object) -> Past:
     if not isinstance(found, UsualRate):
-        return Past(unknown="stable has no outcomes in its last day")
+        return Past(unknown="stable has no outcomes in the day before this attempt")
     rate = found.good if found.counts.total >= PRIOR_OUTCOMES else None
     if found.looks < MIN_LOOKS:
         minutes = found.looks * LOOK_SECONDS / 60
-        return Past(rate=rate, unknown=f"stable has outcomes of {minutes:.0f} min of its last day only")
+        return Past(
+            rate=rate, unknown=f"stable has outcomes in only {minutes:.0f} min of the day before this attempt"
+        )
     return Past(found.effect, rate)
 
 

@@ -204,7 +204,7 @@ def _too_few(judge: MetricJudge, step: int) -> str:
         seen = f"{candidate.total:.0f} of the candidate, {stable.total:.0f} of stable so far"
         return f"too few outcomes to compare, {judge.needed} of each needed: {seen}"
     if isinstance(judge, LimitJudge) and judge.past is None:
-        return "what stable did in its last day is still being read"
+        return "what stable did in the day before this attempt is still being read"
     if isinstance(judge, LimitJudge) and judge.tally(step).total < 1:
         return f"no {judge.metric.whole} of the candidate in this step so far"
     if isinstance(judge, MeanJudge) and (missing := judge.missing(step)):

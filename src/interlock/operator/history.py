@@ -1,4 +1,4 @@
-"""Stable's last day, read once an attempt: what its gates weigh outcomes by.
+"""Stable's day before an attempt, read once an attempt: what its gates weigh outcomes by.
 
 Read at the resolution at which it is looked at, in parts, beside the ticks; nobody waits for it but the gates
 that weigh by it. What cannot be read after some tries is unknown, and said to be: it never holds an attempt.
@@ -63,8 +63,12 @@ class Histories:
         if asked.tries < TRIES:
             asked.task, asked.tries = self._begin(rollout, plan, since), asked.tries + 1
             return None
-        log.warning("the stable version's last day is unknown: %s", found.reason, extra=about(rollout))
-        return unknown_pasts(plan.gates, f"its last day cannot be read: {found.reason}"[:200])
+        log.warning(
+            "what stable did in the day before this attempt is unknown: %s",
+            found.reason,
+            extra=about(rollout),
+        )
+        return unknown_pasts(plan.gates, f"the day before this attempt cannot be read: {found.reason}"[:200])
 
     def forget(self, namespace: str, name: str) -> None:
         """The Rollout is gone, or has nothing to look back on any more."""
