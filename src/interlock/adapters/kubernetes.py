@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import hdrs
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from interlock.core.labels import FIELD_MANAGER
 from interlock.errors import Conflict, SpecError, TransientError
@@ -188,7 +188,7 @@ class KubernetesObjects:
         headers = {hdrs.CONTENT_TYPE: content_type} if body is not None else {}
         if authorization := self._connection.authorization():
             headers[hdrs.AUTHORIZATION] = authorization
-        content = json.dumps(body, ensure_ascii=False).encode() if body is not None else None
+        content = to_json(body) if body is not None else None
         address = self._connection.server.rstrip("/") + path
         what = f"{method} {path}"
         try:
