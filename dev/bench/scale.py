@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Collection
 
@@ -56,9 +57,11 @@ async def _cold(setting: Setting, operator: Process, crowd: Fleet) -> list[Figur
     asked = sum(number for (verb, _), number in told.items() if verb != "watch")
     shares = ", ".join(f"{name} {used / 1000:.0f} s" for name, used in theirs.most_common())
     note = f"all were created after {created:.1f} s; CPU: operator {spent:.0f} s, {shares}"
+    everything = 1000 * spent + theirs.total()
     peers = {ARGO: (206.0,), FLAGGER: (265.0,)} if count == 1000 else {}
     return [
         Figure(f"cold: {count} created → Healthy", seconds, "s", 60 * count / 1000, peers, note),
+        Figure("cold: CPU of all parts a Rollout", everything / count, "ms", 60 * (os.cpu_count() or 1)),
         Figure("cold: operator's CPU a Rollout", 1000 * spent / count, "ms"),
         Figure("cold: API requests a Rollout", asked / count, "", note=audit.shown(told)),
     ]

@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import yaml
+from pydantic_core import from_json
 
 Manifest = dict[str, Any]
 Heard = Callable[[str, Manifest], Awaitable[None]]
@@ -105,20 +106,29 @@ class Api:
         async with self._pool().get(path, params=params | since, timeout=UNENDING) as response:
             response.raise_for_status()
             async for line in response.content:
-                event = json.loads(line)
+                event = _parsed(line)
                 if event["type"] == "ERROR":
                     return
                 await heard(event["type"], event["object"])
 
     async def _ask(self, method: str, path: str, **content: Any) -> Manifest:
         async with self._pool().request(method, path, **content) as response:
-            text = await response.text()
+            text = await response.read()
             if not response.ok:
                 raise aiohttp.ClientResponseError(
-                    response.request_info, response.history, status=response.status, message=text
+                    response.request_info, response.history, status=response.status, message=text.decode()
                 )
-        found: Manifest = json.loads(text)
-        return found
+        return _parsed(text)
+
+
+def _parsed(text: bytes) -> Manifest:
+    """A third of the time of `json`, which alone reads objects of any depth."""
+    found: Manifest
+    try:
+        found = from_json(text)
+    except ValueError:
+        found = json.loads(text)
+    return found
 
 
 def _with_kind(listed: Manifest, item: Manifest) -> Manifest:
