@@ -184,10 +184,12 @@ class Told(StrEnum):
     """Reasons of events that tell no move."""
 
     EXPECTATIONS_JUDGED = "ExpectationsJudged"
+    CONTENT_PUT_BACK = "ContentPutBack"
 
 
 TOLD: dict[Told, str] = {
     Told.EXPECTATIONS_JUDGED: "the attempt ended: the version's `change.expected` beside what was measured",
+    Told.CONTENT_PUT_BACK: "somebody had set fields in the pods of a workload: they were taken away again",
 }
 """What they mean."""
 

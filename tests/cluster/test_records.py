@@ -7,10 +7,12 @@ import copy
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
+import pytest
 
 from tests.cluster import objects
 from tests.cluster.api import INTERLOCK, Manifest, core, grouped
@@ -88,6 +90,64 @@ async def test_20_content_that_an_admin_changes_is_taken_back(story: Story) -> N
     await until(is_what_came_instead, 10, "the changed content to be what else is in quarantine")
     await story.recorded(2, "AttemptStarted", "StepStarted", "ContentChanged", "ContentChanged")
     await story.only_serves("v1")
+
+
+@pytest.mark.parametrize("role", ["candidate", "stable"])
+async def test_29_what_somebody_sets_in_pods_is_taken_away_again(story: Story, role: str) -> None:
+    """With kubectl, as people do it: a variable, a command and a container; a restart and a note stay."""
+    await story.first_version(strategy={"steps": [objects.HELD, objects.FULL]})
+    await story.release("v2")
+    await story.until(clock_runs("canary"))
+    name = await (story.candidate() if role == "candidate" else story.stable())
+    made = await pod_spec(story, name)
+    await story.kubectl("rollout", "restart", f"deployment/{name}")
+    await story.kubectl("annotate", f"deployment/{name}", "example.com/note=mine")
+    restarted = await pod_notes(story, name)
+    assert "kubectl.kubernetes.io/restartedAt" in restarted
+
+    await story.kubectl("set", "env", f"deployment/{name}", "DEBUG=a-secret")
+    await until(partial(is_as, story, name, made), 10, "the variable to be gone")
+    patch = {"containers": [{"name": "agent", "command": ["sh"]}, {"name": "spy", "image": "spy:1"}]}
+    wanted = json.dumps({"spec": {"template": {"spec": patch}}})
+    await story.kubectl("patch", "deployment", name, "-p", wanted)
+    await until(partial(is_as, story, name, made), 10, "command and container to be gone")
+
+    assert await pod_notes(story, name) == restarted, "nobody's restart is undone, or asked for again"
+    await story.until(lambda found: condition(found, "ImmutableIntact")[0] == "True")
+    notes = [e["note"] for e in await story.all("Event") if e["reason"] == "ContentPutBack"]
+    field = "spec.template.spec.containers[agent]"
+    assert any(
+        note.startswith(f"kubectl-set has set {field}.env[DEBUG] of Deployment {name}") for note in notes
+    )
+    assert any(f"kubectl-patch has set {field}.command and 1 more field" in note for note in notes), notes
+    assert "a-secret" not in json.dumps([notes, await story.manifest()])
+    assert phase("Canary")(await story.rollout())
+    before = await deployment(story, name)
+    await story.holds(phase("Canary"), 2)
+    assert (await deployment(story, name))["metadata"]["generation"] == before["metadata"]["generation"]
+
+
+async def deployment(story: Story, name: str) -> Manifest:
+    """As the API server has it now."""
+    found: Manifest = json.loads(await story.kubectl("get", "deployment", name, "-o", "json"))
+    return found
+
+
+async def pod_spec(story: Story, name: str) -> Manifest:
+    """What the pods of a Deployment are made from."""
+    spec: Manifest = (await deployment(story, name))["spec"]["template"]["spec"]
+    return spec
+
+
+async def pod_notes(story: Story, name: str) -> Manifest:
+    """Annotations of the pods of a Deployment."""
+    notes: Manifest = (await deployment(story, name))["spec"]["template"]["metadata"].get("annotations", {})
+    return notes
+
+
+async def is_as(story: Story, name: str, made: Manifest) -> bool:
+    """Whether its pods are made as they were."""
+    return await pod_spec(story, name) == made
 
 
 # ------------------------------------------------------------------ 31

@@ -264,6 +264,17 @@ async def _images(world: World, found: Rollout, wanted: Mapping[str, str]) -> li
     return looked
 
 
+async def _variables(world: World, found: Rollout, wanted: Mapping[str, Sequence[str]]) -> list[Looked]:
+    looked = []
+    for role, names in wanted.items():
+        deployment = await _deployment(world, found, role)
+        pod = deployment["spec"]["template"]["spec"] if deployment else {"containers": [{}]}
+        given = [item["name"] for item in pod["containers"][0].get("env", [])]
+        theirs = tuple(name for name in given if not name.startswith(("INTERLOCK_", "OTEL_")))
+        looked.append(_differs(f"the variables of {role}", theirs, tuple(names)))
+    return looked
+
+
 async def _objects(world: World, found: Rollout, wanted: Mapping[str, int]) -> list[Looked]:
     return [
         _differs(f"the number of {kind}s", len(await world.objects.list(kind)), n)
@@ -294,6 +305,7 @@ LOOKS: dict[str, Callable[[World, Rollout, Any], Awaitable[list[Looked]]]] = {
     "events": _events,
     "replicas": _replicas,
     "images": _images,
+    "variables": _variables,
     "templates": _templates,
     "objects": _objects,
 }

@@ -83,6 +83,8 @@ class Expect(Strict):
     replicas: dict[Role, int] = Field(default_factory=dict)
     """Wanted pods by role; the template's and the Rollout's are the user's own."""
     images: dict[Role, str] = Field(default_factory=dict)
+    variables: dict[Role, tuple[str, ...]] = Field(default_factory=dict)
+    """Names of the environment variables of the agent's container that are not Interlock's."""
     objects: dict[str, int] = Field(default_factory=dict)
     """How many there are of a kind."""
     tasks: dict[Role, Literal["none", "some"]] = Field(default_factory=dict)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from interlock.core import adoption, sizes, workloads
-from interlock.core.effects import ApplyChild, DeleteChild, Effect
+from interlock.core import adoption, sizes, tampering, workloads
+from interlock.core.effects import ApplyChild, DeleteChild, Effect, RestoreChild, TellEvent
 from interlock.core.observation import (
     NOTHING,
     Manifest,
@@ -16,13 +17,14 @@ from interlock.core.observation import (
     Template,
     WorkloadState,
 )
+from interlock.core.tampering import Foreign
 from interlock.core.waits import ACTIVE, needed_workloads
 from interlock.core.wanted import identify, same_content
 from interlock.errors import SpecError
 from interlock.model.release import VersionIdentity
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import RolloutStatus
-from interlock.reasons import Reason
+from interlock.reasons import Reason, Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,52 @@ def applied(seen: Observation, status: RolloutStatus) -> list[Effect]:
         config = seen.workloads.get(want.identity.workload, NOTHING).config
         desired = list(_desired(seen, want, config))
         found = {"ConfigMap": config, "Deployment": state.deployment, "Service": state.service}
-        effects += [
-            ApplyChild(manifest)
-            for manifest in desired
-            if not workloads.covers(found[manifest["kind"]], manifest)
-            and not (taken and found[manifest["kind"]] is None)
-        ]
+        for manifest in desired:
+            there = found[manifest["kind"]]
+            if there is not None and (others := tampering.foreign(there, manifest)):
+                effects += _put_back(there, manifest, others)
+            elif not _is_as(there, manifest) and not (taken and there is None):
+                effects.append(ApplyChild(manifest))
     return effects
+
+
+def _is_as(there: Manifest | None, desired: Manifest) -> bool:
+    """A Service that asks for more than ours finds no pods."""
+    if not workloads.covers(there, desired):
+        return False
+    return desired["kind"] != "Service" or (there or {})["spec"]["selector"] == desired["spec"]["selector"]
+
+
+def _put_back(there: Manifest, desired: Manifest, others: list[Foreign]) -> list[Effect]:
+    """Told first, and once: by whom and what, never the value."""
+    what = _told(there["metadata"]["name"], others)
+    mark = hashlib.sha256(what.encode()).hexdigest()[:10]
+    remedy = "it is taken away again, for it was not tested: change the AgentVersion or the template instead"
+    event = TellEvent(
+        f"{there['metadata']['name']}.{mark}", Told.CONTENT_PUT_BACK, f"{what}: {remedy}"[:1024], warning=True
+    )
+    return [event, RestoreChild(tampering.restored(there, desired))]
+
+
+def _told(name: str, others: list[Foreign]) -> str:
+    first, more = others[0], len(others) - 1
+    beside = f" and {more} more field{'s' if more > 1 else ''}" if more else ""
+    return f"{first.manager} has set {first.field}{beside} of Deployment {name}"
+
+
+def tampered(seen: Observation, status: RolloutStatus) -> str:
+    """What others have set in pods of the workloads that must exist; empty as a rule."""
+    running = {name: state.deployment for name, state in seen.workloads.items() if state.deployment}
+    suspects = {name: found for name, found in running.items() if tampering.of_others(found)}
+    if not suspects:
+        return ""
+    told = []
+    for name, want in wanted_workloads(seen, status).items():
+        config = seen.workloads.get(want.identity.workload, NOTHING).config
+        for manifest in _desired(seen, want, config) if name in suspects else ():
+            if manifest["kind"] == "Deployment" and (others := tampering.foreign(suspects[name], manifest)):
+                told.append(_told(name, others))
+    return "; ".join(told)
 
 
 def _desired(seen: Observation, want: Wanted, config: Manifest | None) -> Iterator[Manifest]:

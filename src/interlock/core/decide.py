@@ -13,7 +13,7 @@ from interlock.core import baseline, children, clock, ledger, silence, status, t
 from interlock.core import workloads as works
 from interlock.core.adoption import belongs
 from interlock.core.conditions import first_version_deadline, first_version_fails
-from interlock.core.effects import Effect, WriteRoute
+from interlock.core.effects import Effect, RestoreChild, WriteRoute
 from interlock.core.observation import Holds, Observation
 from interlock.core.route import allowed_route, is_applied, is_closed
 from interlock.core.steps import Transition, next_transition
@@ -61,8 +61,9 @@ def decide(seen: Observation, now: datetime) -> Decision:
         intent = remembered or _drained(seen, _kept_up(seen, now), now)
     after = replace(seen, rollout=seen.rollout.model_copy(update={"status": intent}))
     described = status.describe(after, seen.rollout.status, now)
-    wake = timedelta(0) if remembered else _wake(after, now)  # our own writes wake nobody
     effects = (*_effects(after, seen, intent), *ledger.clearing(seen, now))
+    again = remembered or any(isinstance(effect, RestoreChild) for effect in effects)
+    wake = timedelta(0) if again else _wake(after, now)  # our own writes wake nobody
     return Decision(described, effects, move, wake)
 
 

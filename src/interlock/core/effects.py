@@ -25,6 +25,13 @@ class ApplyChild:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreChild:
+    """Replace a Deployment of ours in which others have set fields; `metadata.resourceVersion` is set."""
+
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteChild:
     """Delete one object of ours; the uid is the precondition."""
 
@@ -68,4 +75,4 @@ class TellEvent:
     warning: bool
 
 
-Effect = WriteRoute | ApplyChild | DeleteChild | RecordEntries | RecordCleared | TellEvent
+Effect = WriteRoute | ApplyChild | RestoreChild | DeleteChild | RecordEntries | RecordCleared | TellEvent

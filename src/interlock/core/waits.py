@@ -114,6 +114,12 @@ def unavailable(seen: Observation) -> list[str]:
     ]
 
 
+def missing(seen: Observation) -> list[str]:
+    """Needed workloads that have no Deployment."""
+    needed = needed_workloads(seen, seen.rollout.status)
+    return [name for name in needed if seen.workloads.get(name, NOTHING).deployment is None]
+
+
 def progress_deadline(seen: Observation, workload: str) -> timedelta:
     """How long a workload's pods may take, as its template's Deployment says."""
     config = seen.workloads.get(workload, NOTHING).config

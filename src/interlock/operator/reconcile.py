@@ -20,6 +20,7 @@ from interlock.core.effects import (
     Effect,
     RecordCleared,
     RecordEntries,
+    RestoreChild,
     TellEvent,
     WriteRoute,
 )
@@ -175,6 +176,8 @@ class Reconciler:
         match effect:
             case WriteRoute(manifest) | ApplyChild(manifest):
                 self._cache.put(await self._objects.apply(manifest))
+            case RestoreChild(manifest):
+                self._cache.put(await self._objects.replace(manifest))
             case DeleteChild(kind, namespace, name, uid):
                 await self._objects.delete(kind, namespace, name, uid)
             case RecordEntries():

@@ -15,6 +15,7 @@ from interlock.core.effects import (
     Effect,
     RecordCleared,
     RecordEntries,
+    RestoreChild,
     TellEvent,
     WriteRoute,
 )
@@ -41,7 +42,7 @@ class Cluster:
         entries: list[Entry] = []
         for effect in effects:
             match effect:
-                case ApplyChild(manifest) | WriteRoute(manifest):
+                case ApplyChild(manifest) | WriteRoute(manifest) | RestoreChild(manifest):
                     self._store(manifest)
                 case DeleteChild(kind, _, name, _):
                     self._objects.pop((kind, name), None)

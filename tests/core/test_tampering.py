@@ -1,0 +1,170 @@
+"""Who else has set what in pods of ours: what is told, what is left alone, and what is put back."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interlock.core import tampering, workloads
+from interlock.core.tampering import Foreign
+from tests.core.seen import V2, identity, parsed, template
+
+NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{0,9}", fullmatch=True).map(lambda name: f"X_{name}")
+AGENT = 'k:{"name":"agent"}'
+
+
+def made() -> dict[str, Any]:
+    return workloads.deployment(parsed(), identity(V2), template(), mode="live", replicas=2)
+
+
+def as_served(deployment: dict[str, Any]) -> dict[str, Any]:
+    """As the API server gives it back: with defaults that nobody owns, and our own fields."""
+    served = copy.deepcopy(deployment)
+    served["metadata"] |= {
+        "resourceVersion": "7",
+        "managedFields": [entry("interlock", {"f:containers": {}})],
+    }
+    pod = served["spec"]["template"]["spec"]
+    pod |= {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "securityContext": {}}
+    for container in pod["containers"]:
+        container |= {"imagePullPolicy": "IfNotPresent", "terminationMessagePath": "/dev/termination-log"}
+        for port in container.get("ports", []):
+            port.setdefault("protocol", "TCP")
+    return served
+
+
+def entry(manager: str, pod: dict[str, Any], **more: Any) -> dict[str, Any]:
+    fields = {"f:spec": {"f:template": {"f:spec": pod}}}
+    return {"manager": manager, "operation": "Update", "fieldsV1": fields} | more
+
+
+def in_agent(**fields: Any) -> dict[str, Any]:
+    return {"f:containers": {AGENT: {"f:" + name: value for name, value in fields.items()}}}
+
+
+def agent(deployment: dict[str, Any]) -> dict[str, Any]:
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["name"] == "agent"
+    found: dict[str, Any] = container
+    return found
+
+
+def with_variable(name: str, value: str) -> dict[str, Any]:
+    """After `kubectl set env`."""
+    served = as_served(made())
+    agent(served)["env"].append({"name": name, "value": value})
+    key = "k:" + json.dumps({"name": name})
+    owned = in_agent(env={key: {".": {}, "f:name": {}, "f:value": {}}})
+    served["metadata"]["managedFields"].append(entry("kubectl-set", owned))
+    return served
+
+
+@given(NAMES, st.text(max_size=20))
+def test_an_added_variable_is_told_by_name_without_its_value_and_goes(name: str, value: str) -> None:
+    served = with_variable(name, value)
+    (found,) = tampering.foreign(served, made())
+    assert found == Foreign("kubectl-set", f"spec.template.spec.containers[agent].env[{name}]")
+    put = tampering.restored(served, made())
+    assert put["spec"]["template"]["spec"] == made()["spec"]["template"]["spec"]
+    assert put["metadata"]["resourceVersion"] == "7"
+    assert "managedFields" not in put["metadata"]
+    assert tampering.foreign(put, made()) == []
+
+
+def test_nobody_elses_fields_are_nothing() -> None:
+    assert tampering.foreign(as_served(made()), made()) == []
+
+
+def test_what_an_admission_webhook_adds_to_our_own_request_is_ours() -> None:
+    served = as_served(made())
+    served["spec"]["template"]["spec"]["tolerations"] = [{"key": "gpu", "operator": "Exists"}]
+    served["metadata"]["managedFields"].append(entry("interlock", {"f:tolerations": {}}))
+    assert tampering.foreign(served, made()) == []
+
+
+CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "image": ({"image": "other:1"}, in_agent(image={}), "containers[agent].image"),
+    "command": ({"command": ["sh"]}, in_agent(command={}), "containers[agent].command"),
+    "envFrom": (
+        {"envFrom": [{"secretRef": {"name": "x"}}]},
+        in_agent(envFrom={}),
+        "containers[agent].envFrom",
+    ),
+    "port": (
+        {"ports": [{"containerPort": 9, "protocol": "UDP"}]},
+        in_agent(ports={'k:{"containerPort":9,"protocol":"UDP"}': {".": {}, "f:containerPort": {}}}),
+        "containers[agent].ports",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_changes_a_process_is_told(what: str) -> None:
+    change, owned, field = CHANGES[what]
+    served = as_served(made())
+    agent(served).update(change)
+    served["metadata"]["managedFields"].append(entry("kubectl-edit", owned))
+    (found,) = tampering.foreign(served, made())
+    assert found.manager == "kubectl-edit"
+    assert found.field.startswith(f"spec.template.spec.{field}")
+
+
+def test_a_container_beside_the_agent_is_told_once() -> None:
+    served = as_served(made())
+    served["spec"]["template"]["spec"]["containers"].append({"name": "spy", "image": "spy:1"})
+    beside = {"f:containers": {'k:{"name":"spy"}': {".": {}, "f:name": {}, "f:image": {}}}}
+    served["metadata"]["managedFields"].append(entry("kubectl-patch", beside))
+    assert tampering.foreign(served, made()) == [
+        Foreign("kubectl-patch", "spec.template.spec.containers[spy]")
+    ]
+
+
+def test_who_sets_what_we_set_changes_nothing() -> None:
+    served = as_served(made())
+    owned = in_agent(image={}, env={'k:{"name":"INTERLOCK_MODE"}': {".": {}, "f:name": {}, "f:value": {}}})
+    served["metadata"]["managedFields"].append(entry("argocd", owned, operation="Apply"))
+    assert tampering.foreign(served, made()) == []
+
+
+def test_a_restart_a_size_and_a_revision_change_no_content() -> None:
+    served = as_served(made())
+    served["spec"]["replicas"] = 5
+    served["spec"]["template"]["metadata"]["annotations"] = {"kubectl.kubernetes.io/restartedAt": "today"}
+    note = {"f:annotations": {"f:kubectl.kubernetes.io/restartedAt": {}}}
+    served["metadata"]["managedFields"] += [
+        {"manager": "kubectl-rollout", "fieldsV1": {"f:spec": {"f:template": {"f:metadata": note}}}},
+        {"manager": "hpa", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+        {"manager": "kube-controller-manager", "fieldsV1": {"f:metadata": {"f:annotations": {}}}},
+    ]
+    assert tampering.of_others(served) == []
+    assert tampering.foreign(served, made()) == []
+
+
+def test_a_restart_that_was_asked_for_is_not_asked_for_again() -> None:
+    served = with_variable("X_A", "1")
+    noted = {"kubectl.kubernetes.io/restartedAt": "today"}
+    served["spec"]["template"]["metadata"]["annotations"] = noted
+    assert tampering.restored(served, made())["spec"]["template"]["metadata"]["annotations"] == noted
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=2)
+            | st.dictionaries(
+                st.sampled_from([".", "f:containers", "f:env", AGENT, "k:{", "v:1", "x"]), inner
+            )
+        ),
+    )
+)
+def test_odd_managed_fields_are_passed_over(fields: Any) -> None:
+    served = as_served(made())
+    served["metadata"]["managedFields"] = [{"manager": "odd", "fieldsV1": fields}, entry("odd", fields)]
+    for found in tampering.foreign(served, made()):
+        assert found.field.startswith("spec.template.spec")
