@@ -117,7 +117,7 @@ def test_what_changes_a_process_is_told(what: str) -> None:
 def test_a_container_beside_the_agent_is_told_once() -> None:
     served = as_served(made())
     served["spec"]["template"]["spec"]["containers"].append({"name": "spy", "image": "spy:1"})
-    beside = {"f:containers": {'k:{"name":"spy"}': {".": {}, "f:name": {}, "f:image": {}}}}
+    beside: dict[str, Any] = {"f:containers": {'k:{"name":"spy"}': {".": {}, "f:name": {}, "f:image": {}}}}
     served["metadata"]["managedFields"].append(entry("kubectl-patch", beside))
     assert tampering.foreign(served, made()) == [
         Foreign("kubectl-patch", "spec.template.spec.containers[spy]")
@@ -135,7 +135,7 @@ def test_a_restart_a_size_and_a_revision_change_no_content() -> None:
     served = as_served(made())
     served["spec"]["replicas"] = 5
     served["spec"]["template"]["metadata"]["annotations"] = {"kubectl.kubernetes.io/restartedAt": "today"}
-    note = {"f:annotations": {"f:kubectl.kubernetes.io/restartedAt": {}}}
+    note: dict[str, Any] = {"f:annotations": {"f:kubectl.kubernetes.io/restartedAt": {}}}
     served["metadata"]["managedFields"] += [
         {"manager": "kubectl-rollout", "fieldsV1": {"f:spec": {"f:template": {"f:metadata": note}}}},
         {"manager": "hpa", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}},

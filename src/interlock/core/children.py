@@ -68,9 +68,9 @@ def applied(seen: Observation, status: RolloutStatus) -> list[Effect]:
 
 def _is_as(there: Manifest | None, desired: Manifest) -> bool:
     """A Service that asks for more than ours finds no pods."""
-    if not workloads.covers(there, desired):
+    if there is None or not workloads.covers(there, desired):
         return False
-    return desired["kind"] != "Service" or (there or {})["spec"]["selector"] == desired["spec"]["selector"]
+    return desired["kind"] != "Service" or bool(there["spec"]["selector"] == desired["spec"]["selector"])
 
 
 def _put_back(there: Manifest, desired: Manifest, others: list[Foreign]) -> list[Effect]:

@@ -23,6 +23,7 @@ from interlock.core.effects import (
     Effect,
     RecordCleared,
     RecordEntries,
+    RestoreChild,
     TellEvent,
     WriteRoute,
 )
@@ -255,6 +256,8 @@ class Process:
         match effect:
             case WriteRoute(manifest) | ApplyChild(manifest):
                 self._write(decision, manifest["kind"], lambda: objects.apply(manifest))
+            case RestoreChild(manifest):
+                self._write(decision, manifest["kind"], lambda: objects.replace(manifest))
             case DeleteChild(kind, namespace, name, uid):
                 self._write(decision, kind, lambda: objects.delete(kind, namespace, name, uid))
             case RecordEntries():
