@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from interlock.analysis.certify import Certificate, certificate, restored_certificate
 from interlock.analysis.dispersion import deflated
 from interlock.analysis.evidence import MIN_OUTCOMES, HarmProcess, Tally, log_mean
+from interlock.analysis.following import FollowingCertificate, FollowingProcess
 from interlock.analysis.means import MIN_BLOCKS, Amount, MeanProcess
 from interlock.analysis.metrics import Average, Binary
 from interlock.analysis.outcomes import (
@@ -34,6 +35,7 @@ from interlock.analysis.plan import Advance, Compare, Gate, Mean, Mode, Plan, Ta
 from interlock.analysis.timeline import Clocked
 
 Process = TypeVar("Process")
+Harm = HarmProcess | FollowingProcess
 Verifiers = Mapping[Mode, str | None]
 """Whose verification counts in each mode; None while that is not known."""
 
@@ -147,7 +149,7 @@ class BlockJudge(ABC, Generic[Process]):
         """Go on from `state`."""
 
 
-class CompareJudge(BlockJudge[HarmProcess]):
+class CompareJudge(BlockJudge[Harm]):
     """Evidence that more of the candidate's outcomes are bad."""
 
     def __init__(self, gate: Gate, test: Compare | Tail, metric: Binary, plan: Plan) -> None:
@@ -157,7 +159,7 @@ class CompareJudge(BlockJudge[HarmProcess]):
         self.capped = 0.0
         self.delta = test.worse_by
         self._margin = 0.0 if gate.advance is Advance.SUPERIOR else test.worse_by
-        self._certificates: dict[int, Certificate] = {}  # by step: each begins anew
+        self._certificates: dict[int, Certificate | FollowingCertificate] = {}  # by step: each begins anew
         self._prior = Part()  # stable's outcomes of this step before its first block
         self._block = Part.each()
 
@@ -165,16 +167,32 @@ class CompareJudge(BlockJudge[HarmProcess]):
         """Candidate's and stable's outcomes as counted: those of `step`'s process, and the open block."""
         process = self._processes.get(step) if step is not None else None
         closed = (process.candidate, process.stable) if process else (Tally(), Tally())
-        candidate, stable = (deflated(counts, 1.0 / self.past.effect) for counts in closed)
+        candidate, stable = (deflated(counts, 1.0 / self.effect) for counts in closed)
         if self._is_open(step):
-            candidate += self._block[Track.CANDIDATE].tally(self.metric)
-            stable += self._block[Track.STABLE].tally(self.metric)
-        return candidate, stable
+            candidate += self._tally(self._block[Track.CANDIDATE])
+            stable += self._tally(self._block[Track.STABLE])
+        return _believed(candidate), _believed(stable)
+
+    def missing(self, step: int) -> int:
+        """Blocks that must close in this step before anything can be said."""
+        process = self._processes.get(step)
+        if isinstance(process, FollowingProcess):
+            return process.missing
+        return MIN_BLOCKS if self.metric.follows else 0
+
+    def _tally(self, part: Part) -> Tally:
+        """Where the part follows its whole it is not cut off: what is too much here was missing before."""
+        return Tally(part.part, part.total) if self.metric.follows else part.tally(self.metric)
+
+    @property
+    def effect(self) -> float:
+        """Outcomes that are worth one independent one; what is compared by its spread carries it already."""
+        return 1.0 if self.metric.follows else self.past.effect
 
     @property
     def needed(self) -> int:
         """New outcomes of either version that close a block."""
-        return math.ceil(MIN_OUTCOMES * self.past.effect)
+        return math.ceil(MIN_OUTCOMES * self.effect)
 
     def blocks(self, step: int) -> bool:
         """Whether a block has closed in this step."""
@@ -194,18 +212,32 @@ class CompareJudge(BlockJudge[HarmProcess]):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
         self._certificates = {
-            int(step): restored_certificate(held, self._margin)
-            for step, held in state["certificates"].items()
+            int(step): self._restored_certificate(held) for step, held in state["certificates"].items()
         }
         self.capped = float(state["capped"])
         self._step = None if state["step"] is None else int(state["step"])
         self._prior = Part.restored(state["prior"])
         self._block = {track: Part.restored(state["block"][track.value]) for track in Track}
+        kind = FollowingProcess if self.metric.follows else HarmProcess
         self._processes = {
-            int(step): HarmProcess.restored(held, self.delta) for step, held in state["processes"].items()
+            int(step): kind.restored(held, self.delta) for step, held in state["processes"].items()
         }
         self._check_steps()
         self._weigh()
+
+    def _restored_certificate(self, state: Any) -> Certificate | FollowingCertificate:
+        if self.metric.follows:
+            return FollowingCertificate.restored(state, self._margin)
+        return restored_certificate(state, self._margin)
+
+    def _begin(self, step: int, known: float) -> None:
+        """The step's process and, where one is awaited, its certificate; `known`: stable's rate before."""
+        follows = self.metric.follows
+        self._processes[step] = FollowingProcess(self.delta) if follows else HarmProcess(known, self.delta)
+        if self.gate.advance is not Advance.NO_HARM:
+            self._certificates[step] = (
+                FollowingCertificate(self._margin) if follows else certificate(known, self._margin)
+            )
 
     def _start(self) -> None:
         self._prior = Part()
@@ -225,12 +257,9 @@ class CompareJudge(BlockJudge[HarmProcess]):
         self.capped += sum(part.excess(self.metric) for part in block.values())
         known = self._known_rate(self._step)
         if self._step not in self._processes and known is not None:
-            self._processes[self._step] = HarmProcess(known, self.delta)
-            if self.gate.advance is not Advance.NO_HARM:
-                self._certificates[self._step] = certificate(known, self._margin)
+            self._begin(self._step, known)
         candidate, stable = (
-            deflated(block[track].tally(self.metric), self.past.effect)
-            for track in (Track.CANDIDATE, Track.STABLE)
+            deflated(self._tally(block[track]), self.effect) for track in (Track.CANDIDATE, Track.STABLE)
         )
         for process in self._gathering():
             process.add(candidate, stable)
@@ -251,7 +280,7 @@ class CompareJudge(BlockJudge[HarmProcess]):
     def certified(self, step: int) -> float:
         return self._certificates[step].log_e if step in self._certificates else 0.0
 
-    def _log(self, process: HarmProcess) -> float:
+    def _log(self, process: Harm) -> float:
         return process.log_e
 
 
@@ -331,3 +360,8 @@ class MeanJudge(BlockJudge[MeanProcess]):
 
     def _log(self, process: MeanProcess) -> float:
         return process.log_above(1.0 + self.worse_by)
+
+
+def _believed(counts: Tally) -> Tally:
+    """As people are shown it: never more parts than there are in the whole."""
+    return Tally(min(counts.good, counts.total), counts.total)

@@ -78,9 +78,14 @@ class LimitJudge:
         self._logs.clear()
         self._log_e = None
 
+    @property
+    def effect(self) -> float:
+        """Outcomes that are worth one independent one, as far as that is known."""
+        return self.past.effect if self.past else 1.0
+
     def _weighed(self, step: int) -> Tally:
         """The independent outcomes that those since `step` are worth; none before that is known."""
-        return deflated(self.tally(step), self.past.effect) if self.past else Tally()
+        return deflated(self.tally(step), self.effect) if self.past else Tally()
 
     def tally(self, step: int | None) -> Tally:
         """The candidate's outcomes since `step` opened."""

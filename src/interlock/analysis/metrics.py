@@ -87,6 +87,12 @@ class Proportion:
         """Metric names that must be read."""
         return frozenset({self.part.family, self.total.family})
 
+    @property
+    def follows(self) -> bool:
+        """Whether the part is counted apart from the whole, and most of the whole belongs to it: its
+        counter may lag behind, and then blocks hold the parts of other outcomes."""
+        return self.higher_is_better and self.part.family != self.total.family
+
     def counts(self, labels: Mapping[str, str]) -> bool:
         """Whether a series with these labels is part of the metric."""
         return self.total.matches(labels) or self.part.matches(labels)
@@ -147,6 +153,7 @@ class Beyond:
 
     higher_is_better: ClassVar[bool] = False
     verified: ClassVar[bool] = False
+    follows: ClassVar[bool] = False
 
     @property
     def looks_at(self) -> frozenset[str]:

@@ -14,7 +14,6 @@ from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge
 from interlock.analysis.means import MIN_BLOCKS, Amount
 from interlock.analysis.merge import Standing
 from interlock.analysis.metrics import Average, Binary
-from interlock.analysis.past import Past
 from interlock.analysis.plan import Advance, Mode, Track
 from interlock.analysis.report import GateReading, Verdict
 from interlock.analysis.timeline import Stretch
@@ -207,11 +206,10 @@ def _too_few(judge: MetricJudge, step: int) -> str:
         return "what stable did in the day before this attempt is still being read"
     if isinstance(judge, LimitJudge) and judge.tally(step).total < 1:
         return f"no {judge.metric.whole} of the candidate in this step so far"
-    if isinstance(judge, MeanJudge) and (missing := judge.missing(step)):
+    if isinstance(judge, CompareJudge | MeanJudge) and (missing := judge.missing(step)):
+        needed = judge.needed if isinstance(judge, CompareJudge) else MIN_OUTCOMES
         seen = f"{MIN_BLOCKS - missing} of {MIN_BLOCKS} so far"
-        return (
-            f"too little to compare means, looks at which both versions have {MIN_OUTCOMES} new ones: {seen}"
-        )
+        return f"too little to compare means, looks at which both versions have {needed} new ones: {seen}"
     return ""
 
 
@@ -235,7 +233,7 @@ def _sentence(judge: Judge, verdict: Verdict, log: float, shown: _Shown, facts: 
             claim = f"that the candidate {judge.metric.harm} more often{_margin(judge)}"
             verified = _verified(judge.metric, facts)
             tail = f"{candidate} against {stable}{shown.since}{verified}{_capped(judge.capped)}"
-            tail += _grouped(judge.past)
+            tail += _grouped(judge.effect)
         case MeanJudge():
             percent = f"over {100 * judge.worse_by:g} % " if judge.worse_by else ""
             claim = f"that the candidate {judge.metric.harm.format(percent)}"
@@ -243,7 +241,7 @@ def _sentence(judge: Judge, verdict: Verdict, log: float, shown: _Shown, facts: 
         case LimitJudge():
             most = f"{100 * judge.maximum:g} % of its {judge.metric.whole}"
             claim = f"that the candidate {judge.metric.harm} in more than {most}"
-            tail = f"{candidate}{shown.since}{_capped(judge.capped)}{_grouped(judge.past)}"
+            tail = f"{candidate}{shown.since}{_capped(judge.capped)}{_grouped(judge.effect)}"
         case EventsJudge():
             count = f"{judge.count:.0f}"
             noun = judge.metric.noun + ("" if count == "1" else "s")
@@ -277,11 +275,11 @@ def told(alert: tuple[float, str]) -> str:
     return f"alert {name} fires, seen at {datetime.fromtimestamp(at, UTC):%H:%M:%S} UTC"
 
 
-def _grouped(past: Past | None) -> str:
+def _grouped(effect: float) -> str:
     """Why odds are lower than the counts would make them."""
-    if past is None or past.effect < GROUPED:
+    if effect < GROUPED:
         return ""
-    return f"; {past.effect:.1f} outcomes weigh as one, for stable's come in groups"
+    return f"; {effect:.1f} outcomes weigh as one, for stable's come in groups"
 
 
 def _capped(excess: float) -> str:

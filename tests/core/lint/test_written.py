@@ -21,6 +21,8 @@ PAGE: Manifest = {"name": "page", "alert": {"matchLabels": {"interlock_action": 
 CERTAIN: Manifest = {**SUCCESS, "advance": "Certified"}
 CLEAN: Manifest = {**VIOLATIONS, "limit": {"maxPercent": "0.5"}, "advance": "Certified"}
 WHOLE = (SUCCESS, COVERAGE, VIOLATIONS)
+COMPARED = (Severity.NOTE, "spec.analysis.gates[1].compare")
+"""Coverage is compared like a mean."""
 
 
 def rollout(*gates: Manifest, steps: tuple[Manifest, ...] = (CANARY, FULL), **strategy: Any) -> Rollout:
@@ -28,8 +30,11 @@ def rollout(*gates: Manifest, steps: tuple[Manifest, ...] = (CANARY, FULL), **st
 
 
 def found(*gates: Manifest, **spec: Any) -> tuple[Finding, ...]:
-    told = linted(rollout(*gates, **spec), Timing(), by_hand(rollout(*gates), None, None), Worsening())
-    return told.findings
+    """With a warm-up that is given, and without any traffic."""
+    given = rollout(*gates, **spec)
+    analysis = given.spec.analysis.model_copy(update={"warmup_seconds": 60})
+    warm = given.model_copy(update={"spec": given.spec.model_copy(update={"analysis": analysis})})
+    return linted(warm, Timing(), by_hand(warm, None, None), Worsening()).findings
 
 
 def about(findings: tuple[Finding, ...], words: str) -> Finding:
@@ -38,7 +43,7 @@ def about(findings: tuple[Finding, ...], words: str) -> Finding:
 
 
 def test_a_rollout_that_watches_what_it_must_has_nothing_to_be_said() -> None:
-    assert found(*WHOLE) == ()
+    assert [(one.severity, one.field) for one in found(*WHOLE)] == [COMPARED]
 
 
 def test_without_gates_nothing_turns_back() -> None:
@@ -71,7 +76,7 @@ class TestCounterMetrics:
 
 class TestTheBound:
     def test_counts_and_alerts_lie_outside(self) -> None:
-        told = found(*WHOLE, CRITICAL, PAGE)
+        told = [one for one in found(*WHOLE, CRITICAL, PAGE) if "asymptotically" not in one.what]
         assert [one.field for one in told] == [
             "spec.analysis.gates[3].events",
             "spec.analysis.gates[4].alert",
@@ -79,7 +84,28 @@ class TestTheBound:
         assert all(one.severity is Severity.NOTE and "outside the bound of 5 %" in one.what for one in told)
 
     def test_means_keep_to_it_asymptotically(self) -> None:
-        assert about(found(*WHOLE, COST), "asymptotically").field == "spec.analysis.gates[3].mean"
+        told = [one.field for one in found(*WHOLE, COST) if "asymptotically" in one.what]
+        assert told == ["spec.analysis.gates[1].compare", "spec.analysis.gates[3].mean"]
+
+
+class TestLateVerification:
+    """A verifier that is slower than the warm-up."""
+
+    @pytest.mark.parametrize(
+        "gate", [COVERAGE, {**COST, "metric": "cost-per-verified-success"}], ids=lambda gate: gate["metric"]
+    )
+    def test_is_warned_of_where_the_warm_up_is_left_to_the_durations(self, gate: Manifest) -> None:
+        bare = rollout(SUCCESS, gate)
+        told = linted(bare, Timing(), by_hand(bare, None, None), Worsening()).findings
+        warned = about(told, "is verified later than the warm-up")
+        assert (warned.severity, warned.field) == (Severity.WARNING, "spec.analysis.warmupSeconds")
+        assert warned.what.startswith(f"{gate['name']}: ")
+
+    def test_is_no_matter_of_a_warm_up_that_is_given_nor_of_one_counter(self) -> None:
+        assert not [one for one in found(*WHOLE) if "verified later" in one.what]
+        bare = rollout(SUCCESS)
+        told = linted(bare, Timing(), by_hand(bare, None, None), Worsening()).findings
+        assert not [one for one in told if "verified later" in one.what]
 
 
 class TestAdvance:
@@ -96,7 +122,8 @@ class TestControl:
         warned = about(found(*WHOLE, steps=(CONTROLLED, CANARY, FULL)), "stable has a shadow too")
         assert (warned.severity, warned.field) == (Severity.WARNING, "spec.strategy.steps[0].shadow.control")
         compared = {**SUCCESS, "during": ["Shadow", "Canary", "Full"]}
-        assert found(compared, COVERAGE, VIOLATIONS, steps=(CONTROLLED, CANARY, FULL)) == ()
+        told = found(compared, COVERAGE, VIOLATIONS, steps=(CONTROLLED, CANARY, FULL))
+        assert [(one.severity, one.field) for one in told] == [COMPARED]
 
 
 class TestHoldOut:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from interlock.analysis.plan import Advance, Alert, Comparison, Events, Gate, Limit, Mean, Plan, Value
+from interlock.analysis.metrics import Average, Proportion
+from interlock.analysis.plan import (
+    Advance,
+    Alert,
+    Compare,
+    Comparison,
+    Events,
+    Gate,
+    Limit,
+    Mean,
+    Plan,
+    Value,
+)
 from interlock.analysis.planning import clean_tasks_to_certify
 from interlock.core.lint.findings import Finding, error, note, warning
 from interlock.core.metrictemplates import Known
@@ -44,6 +56,7 @@ def spoken(rollout: Rollout, plan: Plan) -> tuple[Finding, ...]:
         return (warning(GATES, why, "add a gate on success and one on violations"),)
     return (
         *(found for gate in plan.gates for found in _of_gate(plan, gate)),
+        *_late_verifications(plan),
         *_counterparts(plan),
         *_without_holdout(rollout, plan),
         *_idle_controls(rollout, plan),
@@ -59,6 +72,12 @@ def _of_gate(plan: Plan, gate: Gate) -> Iterator[Finding]:
             yield note(
                 gate_field(plan, gate, "mean"), what, "nothing, if single outcomes do not dwarf the rest"
             )
+        case Compare() if _follows(gate):
+            what = (
+                f"gate {gate.name}: its part may be counted later than its whole, so it is compared like a "
+                "mean: it keeps to the error bound asymptotically only, from 20 looks on"
+            )
+            yield note(gate_field(plan, gate, "compare"), what, "nothing, if steps have room for 20 looks")
         case Events():
             yield outside(plan, gate, "events", "a plain count, which a healthy candidate may exceed as well")
         case Alert():
@@ -79,6 +98,31 @@ def _of_gate(plan: Plan, gate: Gate) -> Iterator[Finding]:
             f"gate {gate.name}: each step needs {tasks:.0f} clean tasks of the candidate, with bad ones more"
         )
         yield note(gate_field(plan, gate, "advance"), what, "plan `stepDeadlineSeconds` for them")
+
+
+def _follows(gate: Gate) -> bool:
+    """Whether one of its two counters may lag behind the other, by as long as verification takes."""
+    match gate.metric:
+        case Proportion() as share:
+            return share.follows
+        case Average() as average:
+            return average.verified
+        case _:
+            return False
+
+
+def _late_verifications(plan: Plan) -> Iterator[Finding]:
+    """After a change of weights, until verification has caught up, a healthy candidate lacks some."""
+    late = _names(plan, lambda gate: isinstance(gate.test, Compare | Mean) and _follows(gate))
+    if late and plan.warmup is None:
+        what = (
+            f"{late}: what is verified later than the warm-up (the time in which stable ends 99 % of its "
+            "tasks) makes a healthy candidate look worse after each change of weights, and may take it back"
+        )
+        remedy = (
+            "set it to the time from a task's start in which 99 % are verified, unless they are at its end"
+        )
+        yield warning("spec.analysis.warmupSeconds", what, remedy)
 
 
 def outside(plan: Plan, gate: Gate, kind: str, why: str) -> Finding:
