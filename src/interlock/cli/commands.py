@@ -121,6 +121,7 @@ def lint(
     key_file: prometheus.KeyFile = None,
     header: prometheus.Headers = None,
     label: prometheus.Labels = None,
+    plain_http: prometheus.Plain = prometheus.PlainHttp.REFUSE,
     namespace: Namespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
@@ -146,6 +147,7 @@ def lint(
         key_file,
         header,
         label,
+        plain_http,
     )
     request = verb.Request(
         server,
@@ -192,6 +194,7 @@ def backtest(
     key_file: prometheus.KeyFile = None,
     header: prometheus.Headers = None,
     label: prometheus.Labels = None,
+    plain_http: prometheus.Plain = prometheus.PlainHttp.REFUSE,
     namespace: Namespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
@@ -216,6 +219,7 @@ def backtest(
         key_file,
         header,
         label,
+        plain_http,
     )
     if server is None:
         raise SpecError("--prometheus must be given, or INTERLOCK_PROMETHEUS: the past is there")

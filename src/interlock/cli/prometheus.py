@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -74,6 +76,24 @@ Headers = Annotated[
 ]
 
 
+class PlainHttp(StrEnum):
+    """What becomes of credentials that would leave this machine unencrypted."""
+
+    REFUSE = "Refuse"
+    WARN = "Warn"
+    ACCEPT = "Accept"
+
+
+Plain = Annotated[
+    PlainHttp,
+    typer.Option(
+        "--prometheus-plain-http",
+        envvar="INTERLOCK_PROMETHEUS_PLAIN_HTTP",
+        help="Whether credentials may go over http:// to another machine.",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """What the flags say; nothing of it is written anywhere."""
@@ -139,11 +159,33 @@ def server(
     key_file: Path | None,
     headers: list[str] | None,
     labels: list[str] | None,
+    plain: PlainHttp = PlainHttp.REFUSE,
 ) -> Server | None:
-    """The Prometheus that the flags name, if any."""
+    """The Prometheus that the flags name, if any.
+
+    Raises SpecError where credentials would go to another machine unencrypted, unless `plain` lets them; to
+    be warned of it is told once, on standard error.
+    """
     if address is None:
         return None
+    _guard(address, bearer_token_file, password_file, plain)
     files = (ca_file, certificate_file, key_file)
     return Server(
         address, bearer_token_file, username, password_file, *files, tuple(headers or ()), tuple(labels or ())
     )
+
+
+def _guard(address: str, token: Path | None, password: Path | None, plain: PlainHttp) -> None:
+    from interlock.adapters.prometheus.access import Access
+
+    access = Access(bearer_token_file=token, password_file=password)
+    if plain is PlainHttp.ACCEPT or not access.exposed_at(address):
+        return
+    where = urlsplit(address).hostname  # not the address: it may hold a password
+    told = f"the credentials for Prometheus would go unencrypted over the network to {where}"
+    remedy = (
+        "use an https:// address, or --prometheus-plain-http=Accept where something else encrypts the way"
+    )
+    if plain is PlainHttp.REFUSE:
+        raise SpecError(f"{told}: {remedy}")
+    print(f"Warning: {told.replace('would go', 'go')}: {remedy}", file=sys.stderr)
