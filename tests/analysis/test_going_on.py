@@ -275,3 +275,19 @@ def others(report: EvidenceReport, at: int) -> list[GateReading]:
         for place, gate in enumerate(report.gates)
         if place != at
     ]
+
+
+def test_a_gap_that_began_in_the_warm_up_counts_for_limits_and_not_for_what_the_step_awaits() -> None:
+    """The operator was killed in the warm-up, and Prometheus has lost what was scraped meanwhile."""
+    rules = plan(SUCCESS, VIOLATION, warmup=10.0)
+    attempt = Attempt(rules).run(8, share=0.5)
+    state = attempt.evidence.state()
+    attempt.run(60, share=0.5)
+    for pod in attempt.pods:
+        pod.stored.clear()
+    attempt.evidence = AttemptEvidence.resumed(rules, SINCE, state)
+    attempt.run(10, share=0.5)
+    after = attempt.report().candidate_tasks
+    seen = int(attempt.gate("violations").candidate.partition("n=")[2].rstrip(")"))
+    assert 0 < after < 10 * 20
+    assert seen > 60 * 20 / 2 - 100 > after

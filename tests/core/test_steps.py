@@ -168,7 +168,10 @@ def test_the_way_of_a_good_candidate(stage: Stage, index: int, leads_to: tuple[s
         ({"evidence": report(age=21)}, "the newest sample is 21 s old"),
         ({"evidence": report(warmed_up=False)}, "the warm-up"),
         ({"evidence": report(restarts="12 times")}, "processes that stay up: 12 times"),
-        ({"evidence": report(candidate_tasks=19)}, "1 more tasks of the candidate"),
+        (
+            {"evidence": report(candidate_tasks=19)},
+            "1 more task of the candidate (19 of 20 in this step, after its warm-up)",
+        ),
         ({"evidence": report(gate(verdict=Verdict.INCONCLUSIVE))}, "gate violations: said so"),
         ({"evidence": report(gate(verdict=Verdict.NO_DATA))}, "gate violations: said so"),
         ({"recorded_seq": 1}, "recorded in its Release"),

@@ -215,7 +215,10 @@ def evidence_waits(report: EvidenceReport, min_tasks: int) -> list[str]:
     """What a step still awaits of its evidence; empty when there is enough, and all of it is good."""
     waits = [] if report.warmed_up else ["the warm-up to end"]
     if report.candidate_tasks < min_tasks:
-        waits.append(f"{min_tasks - report.candidate_tasks} more tasks of the candidate")
+        # gates without a warm-up count more: those of it, of earlier steps, and of a gap that began in it
+        counted = f"{report.candidate_tasks} of {min_tasks} in this step, after its warm-up"
+        missing = min_tasks - report.candidate_tasks
+        waits.append(f"{missing} more task{'s' * (missing > 1)} of the candidate ({counted})")
     if report.restarts:
         waits.append(f"processes that stay up: {report.restarts}")
     waits += [
