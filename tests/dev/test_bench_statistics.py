@@ -117,3 +117,16 @@ def test_all_tables_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     for title in TABLES:
         assert title in printed
     assert " met, " in printed.splitlines()[-1]
+
+
+def test_one_table_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--runs", "3", "--table", "detection"]) == 0
+    printed = capsys.readouterr().out
+    assert [title for title in TABLES if title in printed] == ["Detection (one gate, one step, 10 % share)"]
+    assert printed.count("; ") >= 12, "two fixed thresholds with their false reverts in each of six rows"
+
+
+def test_a_table_that_is_not_there_is_named_among_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--table", "luck"])
+    assert "'luck' (choose from 'false-reverts'" in capsys.readouterr().err
