@@ -83,7 +83,7 @@ REASONS: dict[Reason, str] = {
     Reason.BASELINE_UNKNOWN: "an earlier Rollout of this name served something that cannot be had any more",
     Reason.NAME_TAKEN: "an object of ours would have the name of somebody else's",
     Reason.QUARANTINE_FULL: "the quarantine holds as many versions as it can",
-    Reason.WORKLOAD_UNAVAILABLE: "pods of the stable version are missing",
+    Reason.WORKLOAD_UNAVAILABLE: "pods of the stable version are missing, or a version's Deployment is",
     Reason.ROUTE_ACCEPTED: "Accepted and ResolvedRefs are True at the route's generation",
     Reason.ROUTE_NOT_ACCEPTED: "the gateway refuses the route or has not looked at it yet",
     Reason.CONTENT_UNCHANGED: "uid and digest are those that were tested",

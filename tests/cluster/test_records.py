@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from interlock.core import labels
 from tests.cluster import objects
 from tests.cluster.api import INTERLOCK, Manifest, core, grouped
 from tests.cluster.chorus import together
@@ -125,6 +126,80 @@ async def test_29_what_somebody_sets_in_pods_is_taken_away_again(story: Story, r
     before = await deployment(story, name)
     await story.holds(phase("Canary"), 2)
     assert (await deployment(story, name))["metadata"]["generation"] == before["metadata"]["generation"]
+
+
+async def test_29_a_controller_that_sets_it_again_and_again_is_met_ever_more_seldom(story: Story) -> None:
+    await story.first_version()
+    name = await story.stable()
+    for times in (1, 2, 3):
+        await story.kubectl("set", "env", f"deployment/{name}", "DEBUG=a-secret")
+        await until(partial(was_put_back, story, name, times), 20, f"the variable to be gone, {times} times")
+    before = (await deployment(story, name))["metadata"]["generation"]
+    await story.kubectl("set", "env", f"deployment/{name}", "DEBUG=a-secret")
+    found = await story.until(lambda found: condition(found, "ImmutableIntact")[0] == "False")
+    _, reason, message = condition(found, "ImmutableIntact")
+    assert reason == "ContentChanged"
+    field = "spec.template.spec.containers[agent].env[DEBUG]"
+    assert message.startswith(f"kubectl-set has set {field} of Deployment {name}: ")
+    assert "ever more seldom" in message
+    await until(partial(was_put_back, story, name, 4), 30, "it to be put back in the end")
+    assert (await deployment(story, name))["metadata"]["generation"] == before + 2, "once, and no oftener"
+    assert (await story.told()).count("ContentPutBack") == 1
+    await story.until(healthy("v1"))
+
+
+async def was_put_back(story: Story, name: str, times: int) -> bool:
+    """So often, as the Deployment itself says."""
+    noted = (await deployment(story, name))["metadata"].get("annotations", {}).get(labels.PUT_BACK, "")
+    return bool(noted.endswith(f" {times}"))
+
+
+async def test_29_defaults_that_another_manager_owns_are_left_alone(story: Story) -> None:
+    """Wiped managed fields: the next apply gives all, also defaults, to what was before the first apply."""
+    await story.first_version()
+    name = await story.stable()
+    wiped = json.dumps({"metadata": {"managedFields": [{}]}})
+    await story.kubectl("patch", "deployment", name, "--type=merge", "-p", wiped)
+    await story.scale(3)
+    await until(partial(has_size, story, name, 3), 20, "the size to be applied")
+    owners = {entry["manager"] for entry in await owning(story, name)}
+    assert "before-first-apply" in owners
+    await story.until(healthy("v1"))
+    before = await deployment(story, name)
+    await story.holds(lambda found: condition(found, "ImmutableIntact")[0] == "True", 3)
+    after = await deployment(story, name)
+    assert after["metadata"]["generation"] == before["metadata"]["generation"]
+    assert "ContentPutBack" not in await story.told()
+
+
+async def has_size(story: Story, name: str, replicas: int) -> bool:
+    """Whether the Deployment asks for so many pods."""
+    return bool((await deployment(story, name))["spec"]["replicas"] == replicas)
+
+
+async def owning(story: Story, name: str) -> list[Manifest]:
+    """Who owns what of a Deployment."""
+    shown = await story.kubectl("get", "deployment", name, "-o", "json", "--show-managed-fields")
+    found: list[Manifest] = json.loads(shown)["metadata"]["managedFields"]
+    return found
+
+
+@pytest.mark.parametrize("role", ["candidate", "stable"])
+async def test_29_of_a_deployment_that_is_gone_nothing_is_claimed(story: Story, role: str) -> None:
+    await story.first_version(strategy={"steps": [objects.HELD, objects.FULL]})
+    await story.release("v2")
+    await story.until(clock_runs("canary"))
+    name = await (story.candidate() if role == "candidate" else story.stable())
+    await story.kubectl("delete", "deployment", name, "--wait=false")
+
+    async def is_said() -> bool:
+        seen = story.land.witness.history(story.namespace, "Rollout")
+        said = [c for one in seen for c in one.manifest.get("status", {}).get("conditions", [])]
+        unknown = [c["message"] for c in said if (c["type"], c["status"]) == ("ImmutableIntact", "Unknown")]
+        return any(message.startswith(f"nothing runs of {name}") for message in unknown)
+
+    await until(is_said, 10, "it to be said that nothing runs")
+    await story.until(lambda found: condition(found, "ImmutableIntact")[0] == "True")
 
 
 async def deployment(story: Story, name: str) -> Manifest:

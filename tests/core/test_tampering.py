@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlock.core import tampering, workloads
+from interlock.core import labels, tampering, workloads
 from interlock.core.tampering import Foreign
-from tests.core.seen import V2, identity, parsed, template
+from tests.core.seen import NOW, V2, identity, parsed, template
 
 NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{0,9}", fullmatch=True).map(lambda name: f"X_{name}")
 AGENT = 'k:{"name":"agent"}'
@@ -64,12 +65,13 @@ def with_variable(name: str, value: str) -> dict[str, Any]:
     return served
 
 
+@settings(deadline=None)
 @given(NAMES, st.text(max_size=20))
 def test_an_added_variable_is_told_by_name_without_its_value_and_goes(name: str, value: str) -> None:
     served = with_variable(name, value)
     (found,) = tampering.foreign(served, made())
     assert found == Foreign("kubectl-set", f"spec.template.spec.containers[agent].env[{name}]")
-    put = tampering.restored(served, made())
+    put = tampering.restored(served, made(), NOW)
     assert put["spec"]["template"]["spec"] == made()["spec"]["template"]["spec"]
     assert put["metadata"]["resourceVersion"] == "7"
     assert "managedFields" not in put["metadata"]
@@ -149,9 +151,10 @@ def test_a_restart_that_was_asked_for_is_not_asked_for_again() -> None:
     served = with_variable("X_A", "1")
     noted = {"kubectl.kubernetes.io/restartedAt": "today"}
     served["spec"]["template"]["metadata"]["annotations"] = noted
-    assert tampering.restored(served, made())["spec"]["template"]["metadata"]["annotations"] == noted
+    assert tampering.restored(served, made(), NOW)["spec"]["template"]["metadata"]["annotations"] == noted
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.text(max_size=5),
@@ -168,3 +171,72 @@ def test_odd_managed_fields_are_passed_over(fields: Any) -> None:
     served["metadata"]["managedFields"] = [{"manager": "odd", "fieldsV1": fields}, entry("odd", fields)]
     for found in tampering.foreign(served, made()):
         assert found.field.startswith("spec.template.spec")
+
+
+# ------------------------------------------------------------------ who brought the whole object
+def brought(served: dict[str, Any], manager: str) -> dict[str, Any]:
+    """As from a backup, or after the managed fields were wiped: this manager owns defaults as well."""
+    pod: dict[str, Any] = {
+        "f:restartPolicy": {},
+        "f:securityContext": {},
+        "f:containers": {AGENT: {".": {}, "f:name": {}, "f:image": {}, "f:terminationMessagePath": {}}},
+    }
+    fields = {"f:spec": {"f:selector": {}, "f:template": {"f:spec": pod}}}
+    served["metadata"]["managedFields"].append({"manager": manager, "fieldsV1": fields})
+    return served
+
+
+@pytest.mark.parametrize("manager", ["before-first-apply", "velero-server"])
+def test_defaults_of_who_brought_the_object_change_nothing(manager: str) -> None:
+    assert tampering.foreign(brought(as_served(made()), manager), made()) == []
+
+
+def test_a_container_from_who_brought_the_object_is_told() -> None:
+    served = brought(as_served(made()), "velero-server")
+    served["spec"]["template"]["spec"]["containers"].append({"name": "spy", "image": "spy:1"})
+    pod = served["metadata"]["managedFields"][-1]["fieldsV1"]["f:spec"]["f:template"]["f:spec"]
+    pod["f:containers"]['k:{"name":"spy"}'] = {".": {}, "f:name": {}}
+    assert [found.field for found in tampering.foreign(served, made())] == [
+        "spec.template.spec.containers[spy]"
+    ]
+
+
+# ------------------------------------------------------------------ who sets it again and again
+def test_a_put_back_that_changed_nothing_is_not_done_again() -> None:
+    """A default that somebody changed and changed back stays theirs."""
+    served = as_served(made())
+    served["metadata"] |= {"generation": 3}
+    served["metadata"]["managedFields"].append(entry("kubectl-edit", {"f:restartPolicy": {}}))
+    assert tampering.foreign(served, made())
+    mark = tampering.restored(served, made(), NOW)["metadata"]["annotations"]
+    served["metadata"] |= {"annotations": mark}
+    assert tampering.foreign(served, made()) == []
+    served["metadata"] |= {"generation": 4}
+    assert tampering.foreign(served, made()), "somebody has changed it since"
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(min_value=0, max_value=250), max_size=12))
+def test_each_put_back_waits_longer_than_the_one_before_up_to_a_bound(late: list[int]) -> None:
+    """`late`: seconds that each comes after its time; the mark has whole seconds."""
+    served, now, before = with_variable("X_A", "1"), NOW, timedelta(0)
+    assert tampering.due_in(served, now) == timedelta(0)
+    for seconds in late:
+        served["metadata"] |= {
+            "annotations": tampering.restored(served, made(), now)["metadata"]["annotations"]
+        }
+        wait = tampering.due_in(served, now)
+        assert before <= wait <= tampering.LONGEST_WAIT
+        assert wait > timedelta(0)
+        now, before = now + wait + timedelta(seconds=seconds), wait
+        assert tampering.due_in(served, now) == timedelta(0)
+    assert tampering.due_in(served, now + tampering.QUIET + timedelta(seconds=1)) == timedelta(0)
+
+
+@settings(deadline=None)
+@given(st.text() | st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z 1", "9 9 9"]))
+def test_an_odd_mark_is_no_mark(mark: str) -> None:
+    served = with_variable("X_A", "1")
+    served["metadata"] |= {"annotations": {labels.PUT_BACK: mark}}
+    assert tampering.due_in(served, NOW) == timedelta(0)
+    assert tampering.foreign(served, made())

@@ -230,7 +230,7 @@ def test_the_stable_version_is_kept_whole_at_rest() -> None:
     for part, kind in (("deployment", "Deployment"), ("service", "Service")):
         lost: Any = {part: None}
         state = replace(seen.workloads[name], **lost)
-        effects = children.applied(_with(seen, name, state), seen.rollout.status)
+        effects = children.applied(_with(seen, name, state), seen.rollout.status, NOW)
         assert [e.manifest["kind"] for e in effects if isinstance(e, ApplyChild)] == [kind]
 
 
@@ -244,7 +244,7 @@ def test_what_was_tested_is_what_serves_though_the_template_has_changed() -> Non
     state = seen.workloads[name]
     bare = _with(seen, name, WorkloadState(None, state.service, state.config, 0))
     changed = replace(bare, template=template(hostNetwork=True))
-    [effect] = children.applied(changed, changed.rollout.status)
+    [effect] = children.applied(changed, changed.rollout.status, NOW)
     assert isinstance(effect, ApplyChild)
     assert "hostNetwork" not in effect.manifest["spec"]["template"]["spec"]
 

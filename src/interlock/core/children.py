@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from interlock.core import adoption, sizes, tampering, workloads
 from interlock.core.effects import ApplyChild, DeleteChild, Effect, RestoreChild, TellEvent
@@ -48,7 +49,7 @@ def wanted_workloads(seen: Observation, status: RolloutStatus) -> dict[str, Want
     return wanted
 
 
-def applied(seen: Observation, status: RolloutStatus) -> list[Effect]:
+def applied(seen: Observation, status: RolloutStatus, now: datetime) -> list[Effect]:
     """Server-side applies for everything that is missing or was changed by hand."""
     effects: list[Effect] = []
     taken = any(obstacle.reason is Reason.NAME_TAKEN for obstacle in seen.obstacles)
@@ -60,7 +61,7 @@ def applied(seen: Observation, status: RolloutStatus) -> list[Effect]:
         for manifest in desired:
             there = found[manifest["kind"]]
             if there is not None and (others := tampering.foreign(there, manifest)):
-                effects += _put_back(there, manifest, others)
+                effects += _put_back(there, manifest, others, now)
             elif not _is_as(there, manifest) and not (taken and there is None):
                 effects.append(ApplyChild(manifest))
     return effects
@@ -73,15 +74,17 @@ def _is_as(there: Manifest | None, desired: Manifest) -> bool:
     return desired["kind"] != "Service" or bool(there["spec"]["selector"] == desired["spec"]["selector"])
 
 
-def _put_back(there: Manifest, desired: Manifest, others: list[Foreign]) -> list[Effect]:
-    """Told first, and once: by whom and what, never the value."""
+def _put_back(there: Manifest, desired: Manifest, others: list[Foreign], now: datetime) -> list[Effect]:
+    """Told first, and once: by whom and what, never the value. Nothing while its time has not come."""
+    if tampering.due_in(there, now):
+        return []
     what = _told(there["metadata"]["name"], others)
     mark = hashlib.sha256(what.encode()).hexdigest()[:10]
     remedy = "it is taken away again, for it was not tested: change the AgentVersion or the template instead"
     event = TellEvent(
         f"{there['metadata']['name']}.{mark}", Told.CONTENT_PUT_BACK, f"{what}: {remedy}"[:1024], warning=True
     )
-    return [event, RestoreChild(tampering.restored(there, desired))]
+    return [event, RestoreChild(tampering.restored(there, desired, now))]
 
 
 def _told(name: str, others: list[Foreign]) -> str:
@@ -90,19 +93,30 @@ def _told(name: str, others: list[Foreign]) -> str:
     return f"{first.manager} has set {first.field}{beside} of Deployment {name}"
 
 
+def put_back_in(seen: Observation, status: RolloutStatus, now: datetime) -> timedelta | None:
+    """How long until pods that others changed are put back; None where there are none."""
+    found = [seen.workloads[name].deployment for name in _changed(seen, status)]
+    return min((tampering.due_in(one, now) for one in found if one is not None), default=None)
+
+
 def tampered(seen: Observation, status: RolloutStatus) -> str:
     """What others have set in pods of the workloads that must exist; empty as a rule."""
+    return "; ".join(_told(name, others) for name, others in _changed(seen, status).items())
+
+
+def _changed(seen: Observation, status: RolloutStatus) -> dict[str, list[Foreign]]:
+    """By workload."""
     running = {name: state.deployment for name, state in seen.workloads.items() if state.deployment}
     suspects = {name: found for name, found in running.items() if tampering.of_others(found)}
     if not suspects:
-        return ""
-    told = []
+        return {}
+    changed = {}
     for name, want in wanted_workloads(seen, status).items():
         config = seen.workloads.get(want.identity.workload, NOTHING).config
         for manifest in _desired(seen, want, config) if name in suspects else ():
             if manifest["kind"] == "Deployment" and (others := tampering.foreign(suspects[name], manifest)):
-                told.append(_told(name, others))
-    return "; ".join(told)
+                changed[name] = others
+    return changed
 
 
 def _desired(seen: Observation, want: Wanted, config: Manifest | None) -> Iterator[Manifest]:

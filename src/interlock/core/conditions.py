@@ -247,11 +247,12 @@ def _intact(seen: Observation) -> dict[ConditionType, Said]:
         text = "the candidate's content was changed after its test began"
         return {ConditionType.IMMUTABLE_INTACT: (FALSE, Reason.CONTENT_CHANGED, text)}
     if tampered := children.tampered(seen, seen.rollout.status):
-        text = f"{tampered}: it is being put back"
+        text = f"{tampered}: it is being put back, ever more seldom while it is set again: stop who sets it"
         return {ConditionType.IMMUTABLE_INTACT: (FALSE, Reason.CONTENT_CHANGED, text[:1024])}
-    text = "what runs is what was tested"
-    if attempt.stage in waits.WALKING and (missing := waits.missing(seen)):
+    if missing := waits.missing(seen):
         text = f"nothing runs of {', '.join(missing)}: it is made again from what was tested"
+        return {ConditionType.IMMUTABLE_INTACT: (UNKNOWN, Reason.WORKLOAD_UNAVAILABLE, text)}
+    text = "what runs is what was tested"
     return {ConditionType.IMMUTABLE_INTACT: (TRUE, Reason.CONTENT_UNCHANGED, text)}
 
 

@@ -61,9 +61,11 @@ def decide(seen: Observation, now: datetime) -> Decision:
         intent = remembered or _drained(seen, _kept_up(seen, now), now)
     after = replace(seen, rollout=seen.rollout.model_copy(update={"status": intent}))
     described = status.describe(after, seen.rollout.status, now)
-    effects = (*_effects(after, seen, intent), *ledger.clearing(seen, now))
+    effects = (*_effects(after, seen, intent, now), *ledger.clearing(seen, now))
     again = remembered or any(isinstance(effect, RestoreChild) for effect in effects)
     wake = timedelta(0) if again else _wake(after, now)  # our own writes wake nobody
+    if (left := children.put_back_in(after, intent, now)) is not None:
+        wake = left if wake is None else min(wake, left)
     return Decision(described, effects, move, wake)
 
 
@@ -118,10 +120,10 @@ def _drained(seen: Observation, current: RolloutStatus, now: datetime) -> Rollou
     return current if len(left) == len(current.draining) else current.model_copy(update={"draining": left})
 
 
-def _effects(after: Observation, seen: Observation, intent: RolloutStatus) -> list[Effect]:
+def _effects(after: Observation, seen: Observation, intent: RolloutStatus, now: datetime) -> list[Effect]:
     """Traffic first: a revert waits for nothing else."""
     effects: list[Effect] = [*_route(after, intent)]
-    effects += children.applied(after, intent)
+    effects += children.applied(after, intent, now)
     effects += ledger.recording(replace(after, rollout=seen.rollout), intent)
     effects += children.deleted(after, intent)
     effects += ledger.pruned(after)

@@ -12,6 +12,8 @@ RENDERED = f"{PREFIX}/rendered"
 EVIDENCE = f"{PREFIX}/evidence"
 TEMPLATE = f"{PREFIX}/template"
 """`"true"` on a user's template, `"false"` on our clones: one selector finds both and nothing else."""
+PUT_BACK = f"{PREFIX}/put-back"
+"""Annotation on a Deployment of ours: when its pods were last put back, from which generation, how often."""
 
 FIELD_MANAGER = "interlock"
 DOCUMENT_MOUNT = "/etc/interlock/agent"

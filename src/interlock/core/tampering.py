@@ -9,16 +9,30 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from interlock.core import labels
 from interlock.core.observation import Manifest
-from interlock.core.parts import mapping, mappings, text
+from interlock.core.parts import mapping, mappings, text, whole
 from interlock.core.workloads import covers
+from interlock.model.base import read_time
 
 _PODS = ("f:spec", "f:template", "f:spec")
 _ITSELF = "."
 _ABSENT = object()
+LONGEST_WAIT = timedelta(seconds=300)
+QUIET = 2 * LONGEST_WAIT
+"""After this long the waits begin anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """When the pods were last put back, the Deployment's generation before that, and how often of late."""
+
+    at: datetime
+    generation: int
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +55,63 @@ def of_others(deployment: Manifest) -> list[Manifest]:
 def foreign(observed: Manifest, desired: Manifest) -> list[Foreign]:
     """What others have set otherwise than in `desired`, or beside it; in order of the field, each once."""
     entries = of_others(observed)
-    if not entries:
+    if not entries or _changed_nothing(observed):
         return []
     found, made = _pod_spec(observed), _pod_spec(desired)
     told = {
         path: text(entry.get("manager"))
         for entry in entries
-        for path in _otherwise(_pods(entry), found, made, "spec.template.spec")
+        for path in _otherwise(_pods(entry), found, made, "spec.template.spec", created=_created(entry))
     }
     return [Foreign(manager, path) for path, manager in sorted(told.items())]
 
 
-def restored(observed: Manifest, desired: Manifest) -> Manifest:
+def last_put_back(observed: Manifest) -> PutBack | None:
+    """As the Deployment's annotation says; None where that says nothing."""
+    written = text(mapping(mapping(observed.get("metadata")).get("annotations")).get(labels.PUT_BACK))
+    at, *numbers = written.split(" ")
+    found = read_time(at)
+    if found is None or len(numbers) != 2 or not all(n.isascii() and n.isdigit() for n in numbers):
+        return None
+    generation, times = (int(number[:9]) for number in numbers)
+    return PutBack(found, generation, times)
+
+
+def due_in(observed: Manifest, now: datetime) -> timedelta:
+    """How long until the pods may be put back: 0 the first time, then 2, 4, 8 s and at last `LONGEST_WAIT`: a
+    controller that writes the same again and again must not have pods restarted all the time."""
+    last = last_put_back(observed)
+    if last is None or now - last.at > QUIET:
+        return timedelta(0)
+    wait = min(timedelta(seconds=2 ** min(last.times, 9)), LONGEST_WAIT)
+    return min(max(timedelta(0), last.at + wait - now), wait)
+
+
+def _changed_nothing(observed: Manifest) -> bool:
+    """Had the last put-back nothing to change, and was nothing changed since? Then others own what is as we
+    make it, such as a default that somebody has changed and changed back."""
+    last = last_put_back(observed)
+    return last is not None and 0 < last.generation == whole(observed["metadata"].get("generation"))
+
+
+def _created(entry: Manifest) -> bool:
+    """Did this manager bring the whole object, as a restored backup does? The selector is written only then.
+
+    It owns the API server's defaults as well. So does what stands for "before the first apply".
+    """
+    return "f:selector" in mapping(mapping(entry.get("fieldsV1")).get("f:spec"))
+
+
+def restored(observed: Manifest, desired: Manifest, now: datetime) -> Manifest:
     """The Deployment as it was made, to replace `observed` with: an apply takes away no field of others.
 
     Annotations of the pods stay, so that a restart that somebody asked for is not asked for twice.
     """
     meta = {key: value for key, value in observed["metadata"].items() if key != "managedFields"}
+    last = last_put_back(observed)
+    times = 1 if last is None or now - last.at > QUIET else last.times + 1
+    mark = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} {whole(meta.get('generation'))} {times}"
+    meta["annotations"] = {**mapping(meta.get("annotations")), labels.PUT_BACK: mark}
     spec = desired["spec"]
     pod_meta = mapping(spec["template"].get("metadata"))
     noted = mapping(mapping(_template(observed).get("metadata")).get("annotations"))
@@ -81,8 +135,9 @@ def _pod_spec(deployment: Manifest) -> Manifest:
     return mapping(_template(deployment).get("spec"))
 
 
-def _otherwise(fields: Manifest, found: Any, made: Any, path: str) -> Iterator[str]:
-    """Paths of the outermost fields that are owned, there, and not as they were made."""
+def _otherwise(fields: Manifest, found: Any, made: Any, path: str, *, created: bool) -> Iterator[str]:
+    """Paths of the outermost fields that are owned, there, and not as they were made. Of a manager that
+    created the object only items of lists count beside what we make: those are never defaults."""
     for key, below in fields.items():
         if key == _ITSELF:
             continue
@@ -91,10 +146,12 @@ def _otherwise(fields: Manifest, found: Any, made: Any, path: str) -> Iterator[s
             continue
         name = path + _shown(key)
         inner = {k: v for k, v in mapping(below).items() if k != _ITSELF}
-        if wanted is _ABSENT:
+        if wanted is _ABSENT and (key.startswith("k:") or not created):
             yield name
         elif inner:
-            yield from _otherwise(inner, there, wanted, name)
+            yield from _otherwise(inner, there, wanted, name, created=created)
+        elif wanted is _ABSENT:
+            continue
         elif not covers(there, wanted):
             yield name
 

@@ -115,9 +115,12 @@ def unavailable(seen: Observation) -> list[str]:
 
 
 def missing(seen: Observation) -> list[str]:
-    """Needed workloads that have no Deployment."""
-    needed = needed_workloads(seen, seen.rollout.status)
-    return [name for name in needed if seen.workloads.get(name, NOTHING).deployment is None]
+    """Workloads that serve, or are needed after the preparation, and have no Deployment."""
+    status = seen.rollout.status
+    walks = status.attempt is not None and status.attempt.stage in WALKING
+    names = [status.stable.workload] if status.stable else []
+    names += needed_workloads(seen, status) if walks else ()
+    return [name for name in dict.fromkeys(names) if seen.workloads.get(name, NOTHING).deployment is None]
 
 
 def progress_deadline(seen: Observation, workload: str) -> timedelta:
