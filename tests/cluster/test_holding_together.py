@@ -9,9 +9,9 @@ from collections.abc import Callable
 from tests.cluster.api import Manifest
 from tests.cluster.apiserver import without_api_server
 from tests.cluster.conftest import NewStory
-from tests.cluster.objects import CANARY_FIRST
+from tests.cluster.objects import CANARY_FIRST, NAME
 from tests.cluster.operator import Operator
-from tests.cluster.story import Story, clock_runs, healthy, measured, phase
+from tests.cluster.story import Story, clock_runs, condition, healthy, made_to_serve, measured, phase
 from tests.cluster.waiting import until
 
 REST_SECONDS = 20
@@ -90,6 +90,28 @@ async def test_29_a_child_changed_by_hand_is_repaired(story: Story) -> None:
 
     await until(repaired, 10, "the Deployment and the Service to be repaired")
     await story.until(healthy("v1"))
+
+
+async def test_29_what_lost_labels_and_owner_is_ours_again_and_turns_back(story: Story) -> None:
+    await story.first_version(strategy=CANARY_FIRST)
+    await story.release("v2")
+    await story.until(measured("violations"))
+    stable, candidate = await story.stable(), await story.candidate()
+    owner = (await story.rollout()).metadata.uid
+    stripped = ("--type=merge", "-p", '{"metadata":{"labels":null,"ownerReferences":null}}')
+    await story.kubectl("patch", "httproute", NAME, *stripped)
+    for workload in (stable, candidate):
+        for kind in ("service", "deployment"):  # nobody else may write a rendered ConfigMap
+            await story.kubectl("patch", kind, workload, *stripped)
+    story.behaves("v2", violation=1.0)
+    await story.until(phase("Reverted"))
+    await story.until(lambda rollout: condition(rollout, "TrafficShifted")[0] == "True")
+    await story.only_serves("v1")
+    kinds = ("HTTPRoute", "Service", "Deployment", "ConfigMap")
+    ours = [m for kind in kinds for m in await story.all(kind) if made_to_serve(m)]
+    assert {(m["kind"], m["metadata"]["ownerReferences"][0]["uid"]) for m in ours} == {
+        (kind, owner) for kind in kinds
+    }
 
 
 # ------------------------------------------------------------------ 32

@@ -9,10 +9,11 @@ from collections.abc import Callable
 import pytest
 
 from interlock.core import traffic, workloads
-from interlock.core.adoption import adoptable, belongs, is_owned, workload_of
+from interlock.core.adoption import adoptable, belongs, is_disowned, is_owned, workload_of
 from interlock.core.observation import Manifest, Target
 from interlock.model.release import VersionIdentity
 from interlock.model.rollout import Rollout
+from interlock.model.rolloutstatus import RolloutStatus, StableVersion
 from tests.core import seen as given
 
 ROLLOUT = given.parsed("v1")
@@ -146,3 +147,59 @@ def test_other_kinds_are_nobodys() -> None:
 def test_a_shadows_objects_are_part_of_the_live_workload() -> None:
     assert workload_of(child("Service")) == WHO.workload
     assert workload_of(child("Deployment")) == WHO.workload
+
+
+# ------------------------------------------------------------------ labels and owner taken off
+STATUS = RolloutStatus(stable=StableVersion(**WHO.model_dump(), since=given.NOW))
+RUNNING = ROLLOUT.model_copy(update={"status": STATUS})
+
+
+def disowned(kind: str, manager: str = "interlock") -> Manifest:
+    """What `kubectl patch` leaves without labels and owner; the API server still knows who applied it."""
+    left = orphan(kind)
+    del left["metadata"]["labels"]
+    left["metadata"]["managedFields"] = [
+        {"manager": "kubectl-patch", "operation": "Update"},
+        {"manager": manager, "operation": "Apply"},
+    ]
+    return left
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_lost_labels_and_owner_is_known_by_the_record(kind: str) -> None:
+    assert is_disowned(RUNNING, disowned(kind))
+    assert belongs(RUNNING, disowned(kind), [WHO])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_we_never_wrote_is_not_taken_over_whatever_it_holds(kind: str) -> None:
+    assert not belongs(RUNNING, disowned(kind, manager="kubectl"), [WHO])
+    unknown = disowned(kind)
+    del unknown["metadata"]["managedFields"]
+    assert not belongs(RUNNING, unknown, [WHO])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_status_does_not_name_is_not_taken_back(kind: str) -> None:
+    assert not belongs(ROLLOUT, disowned(kind), [WHO])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_another_claims_by_now_is_not_taken_back(kind: str) -> None:
+    owned, labelled = disowned(kind), disowned(kind)
+    owned["metadata"]["ownerReferences"] = [{"kind": "Application", "name": "shop", "uid": "app"}]
+    labelled["metadata"]["labels"] = {"interlock.dev/rollout": "another"}
+    assert not belongs(RUNNING, owned, [WHO])
+    assert not belongs(RUNNING, labelled, [WHO])
+
+
+def test_a_route_that_sends_requests_elsewhere_by_now_is_not_taken_back() -> None:
+    route = disowned("HTTPRoute")
+    route["spec"]["rules"][0]["backendRefs"].append({"name": "other", "port": 80, "weight": 1})
+    assert not belongs(RUNNING, route, [WHO])
+
+
+def test_of_a_status_that_was_written_nothing_follows_about_who_made_the_object() -> None:
+    route = disowned("HTTPRoute")
+    route["metadata"]["managedFields"][1] |= {"operation": "Update", "subresource": "status"}
+    assert not belongs(RUNNING, route, [WHO])

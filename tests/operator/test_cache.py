@@ -119,6 +119,16 @@ def test_what_no_decision_reads_is_not_kept() -> None:
     assert "managedFields" in manifest["metadata"], "the caller's object is left as it is"
 
 
+def test_who_wrote_it_is_kept_only_while_nobody_owns_it() -> None:
+    ours = {"manager": "interlock", "operation": "Apply", "fieldsV1": {"f:spec": {}}}
+    status = {"manager": "interlock", "operation": "Update", "subresource": "status"}
+    left = seen(1)
+    left["metadata"]["managedFields"] = [status, {"manager": "kubectl"}, ours]
+    owned = {**left, "metadata": {**left["metadata"], "ownerReferences": [{"uid": "u"}]}}
+    assert trimmed(left)["metadata"]["managedFields"] == [{"manager": "interlock", "operation": "Apply"}]
+    assert "managedFields" not in trimmed(owned)["metadata"]
+
+
 def test_of_endpoints_only_their_readiness_is_kept() -> None:
     ready, silent = {"addresses": ["10.0.0.1"], "conditions": {"ready": False}}, {"addresses": ["10.0.0.2"]}
     kept = trimmed({**seen(1), "kind": "EndpointSlice", "ports": [{}], "endpoints": [ready, silent]})

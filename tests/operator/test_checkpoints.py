@@ -13,6 +13,7 @@ import pytest
 from interlock.adapters.memory import MemoryObjects
 from interlock.analysis.gates import EvidenceReport
 from interlock.core import labels
+from interlock.core.labels import FIELD_MANAGER
 from interlock.core.observation import Unreadable
 from interlock.errors import TransientError
 from interlock.model.rollout import Rollout
@@ -140,11 +141,11 @@ class Counting(MemoryObjects):
             raise TransientError(self.problem)
         return await super().get(kind, namespace, name)
 
-    async def apply(self, manifest: Manifest) -> Manifest:
+    async def apply(self, manifest: Manifest, *, manager: str = FIELD_MANAGER) -> Manifest:
         self.writes += manifest["metadata"]["name"] == NAME
         if self.problem and manifest["metadata"]["name"] == NAME:
             raise TransientError(self.problem)
-        return await super().apply(manifest)
+        return await super().apply(manifest, manager=manager)
 
 
 async def observed(world: World) -> tuple[Evidence, Counting]:

@@ -262,6 +262,12 @@ def test_what_carries_our_label_is_kept_whole(kind: str) -> None:
     assert feed.lean(ours) == ours
 
 
+def test_what_we_applied_is_kept_whole_whoever_took_off_its_labels() -> None:
+    applied = [{"manager": "interlock", "operation": "Apply"}]
+    ours = {"kind": "HTTPRoute", "metadata": {"name": "a", "managedFields": applied}, "spec": {"x": 1}}
+    assert feed.lean(ours) == ours
+
+
 def test_what_a_class_can_do_is_kept() -> None:
     kept = feed.lean(GATEWAY_CLASS | {"status": {**GATEWAY_CLASS["status"], "conditions": []}})
     assert kept["spec"] == GATEWAY_CLASS["spec"]

@@ -120,7 +120,7 @@ class Surroundings:
     async def apply(self, *manifests: Manifest) -> None:
         """kubectl apply."""
         for manifest in manifests:
-            await self.objects.apply(manifest)
+            await self.objects.apply(manifest, manager="kubectl")
 
     async def delete(self, kind: str, name: str, *, orphan: bool = False) -> None:
         """kubectl delete: what it owns goes with it, or (`orphan`) is let go."""

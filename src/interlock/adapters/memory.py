@@ -12,6 +12,7 @@ from typing import Any
 
 from interlock.analysis.series import Series
 from interlock.analysis.values import Evaluated, NoNumber
+from interlock.core.labels import FIELD_MANAGER
 from interlock.core.observation import Unreadable
 from interlock.errors import Conflict
 from interlock.ports import Evaluation, Samples, Selection
@@ -45,13 +46,13 @@ class MemoryObjects:
             if its_kind == kind and namespace in ("", its_namespace) and _selected(manifest, selector)
         ]
 
-    async def apply(self, manifest: Manifest) -> Manifest:
-        """Server-side apply: maps are merged, everything else is set."""
+    async def apply(self, manifest: Manifest, *, manager: str = FIELD_MANAGER) -> Manifest:
+        """Server-side apply: maps are merged, everything else is set. Who applied is told, not what."""
         existing = self._objects.get(_key(manifest))
         if existing is None:
-            return self._create(_without_version(manifest))
+            return self._create(_applied_by(manager, _without_version(manifest)))
         self._check_version(existing, manifest, required=False)
-        return self._store(existing, _merged(existing, _without_version(manifest)))
+        return self._store(existing, _applied_by(manager, _merged(existing, _without_version(manifest))))
 
     async def create(self, manifest: Manifest) -> Manifest:
         """Create; Conflict when the name exists."""
@@ -153,6 +154,13 @@ def _key(manifest: Manifest) -> tuple[str, str, str]:
 def _without_version(manifest: Manifest) -> Manifest:
     meta = {k: v for k, v in manifest["metadata"].items() if k != "resourceVersion"}
     return {**manifest, "metadata": meta}
+
+
+def _applied_by(manager: str, manifest: Manifest) -> Manifest:
+    meta = manifest["metadata"]
+    entry = {"manager": manager, "operation": "Apply"}
+    known = meta.get("managedFields") or []
+    return {**manifest, "metadata": {**meta, "managedFields": known if entry in known else [*known, entry]}}
 
 
 def _merged(existing: Any, applied: Any) -> Any:

@@ -1,6 +1,7 @@
-"""Which objects are a Rollout's: those it owns, and those that `--cascade=orphan` left for it. Pure.
+"""Which objects are a Rollout's: those it owns, those that `--cascade=orphan` left for it, and those whose
+labels and owner somebody took off. Pure.
 
-An orphan is adopted by the server-side apply that would make it, and only under the name of a version that is
+They are adopted by the server-side apply that would make them, and only under the name of a version that is
 known. Never adopts what another object owns; what was not adopted is never deleted.
 """
 
@@ -12,8 +13,15 @@ from dataclasses import replace
 
 from interlock.core import labels
 from interlock.core.observation import Manifest, Target
-from interlock.core.parts import mapping
-from interlock.core.workloads import SHADOW_SUFFIX, stored_template, template_hash, workload_name
+from interlock.core.parts import mapping, mappings
+from interlock.core.traffic import read_route
+from interlock.core.workloads import (
+    SHADOW_SUFFIX,
+    shadow_name,
+    stored_template,
+    template_hash,
+    workload_name,
+)
 from interlock.errors import SpecError
 from interlock.model.release import VersionIdentity
 from interlock.model.rollout import Rollout
@@ -26,7 +34,9 @@ def is_owned(rollout: Rollout, manifest: Manifest) -> bool:
 
 def belongs(rollout: Rollout, manifest: Manifest, known: Iterable[VersionIdentity] = ()) -> bool:
     """Is the object the Rollout's, or may it become so? A ConfigMap only as that of a version in `known`."""
-    return is_owned(rollout, manifest) or adoptable(rollout, manifest, known)
+    return (
+        is_owned(rollout, manifest) or adoptable(rollout, manifest, known) or is_disowned(rollout, manifest)
+    )
 
 
 def adoptable(rollout: Rollout, manifest: Manifest, known: Iterable[VersionIdentity] = ()) -> bool:
@@ -50,6 +60,65 @@ def adoptable(rollout: Rollout, manifest: Manifest, known: Iterable[VersionIdent
             }
         case _:
             return False
+
+
+def is_disowned(rollout: Rollout, manifest: Manifest) -> bool:
+    """Is it the Rollout's by the record, though somebody took off its labels and owner?
+
+    We wrote it (the API server says so), nobody else claims it, and it still serves what the status names and
+    nothing else. Else it is another's now. Who could forge that could as well have put the labels on.
+    """
+    meta = manifest["metadata"]
+    marks = meta.get("labels") or {}
+    ours = {labels.ROLLOUT: rollout.metadata.name, labels.AGENT: rollout.spec.agent}
+    if _owners(manifest) or "deletionTimestamp" in meta or not is_written_by_us(manifest):
+        return False
+    if any(marks.get(key, value) != value for key, value in ours.items()):
+        return False
+    recorded = _recorded(rollout)
+    match manifest.get("kind"):
+        case "HTTPRoute":
+            route = read_route(manifest)
+            named = {*route.weights, *route.mirrors}
+            return bool(meta["name"] == rollout.metadata.name) and named <= recorded
+        case "ConfigMap":
+            status = rollout.status
+            versions = (version for version in (status.stable, status.candidate) if version)
+            return any(_renders(manifest, rollout, version) for version in versions)
+        case "Deployment" | "Service" as kind:
+            selector = _SELECTOR[kind](mapping(manifest.get("spec")))
+            return meta["name"] in recorded and selector == {labels.WORKLOAD: meta["name"]}
+        case _:
+            return False
+
+
+def is_written_by_us(manifest: Manifest) -> bool:
+    """Does the API server say that the operator applied it? Whoever edits labels or owner leaves that be.
+
+    Source: Kubernetes, Server-Side Apply: `managedFields` names who applied fields that are still there.
+    """
+    return any(_is_our_apply(entry) for entry in mappings(manifest["metadata"].get("managedFields")))
+
+
+def written_by_us(manifest: Manifest) -> list[Manifest]:
+    """What `is_written_by_us` needs of an object's `managedFields`, which are large."""
+    entries = mappings(manifest["metadata"].get("managedFields"))
+    return [
+        {"manager": labels.FIELD_MANAGER, "operation": "Apply"} for entry in entries if _is_our_apply(entry)
+    ][:1]
+
+
+def _is_our_apply(entry: Manifest) -> bool:
+    applied = (entry.get("manager"), entry.get("operation")) == (labels.FIELD_MANAGER, "Apply")
+    return applied and not entry.get("subresource")
+
+
+def _recorded(rollout: Rollout) -> set[str]:
+    """Workloads that the status names, and their shadows."""
+    status = rollout.status
+    live = [version.workload for version in (status.stable, status.candidate) if version]
+    live += [item.workload for item in status.draining]
+    return {name for workload in live for name in (workload, shadow_name(workload))}
 
 
 _SELECTOR: dict[str, Callable[[Manifest], object]] = {

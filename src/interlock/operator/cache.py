@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from interlock.core import labels, tampering
+from interlock.core.adoption import written_by_us
 from interlock.core.parts import mapping, mappings
 
 Manifest = dict[str, Any]
@@ -141,15 +142,17 @@ def _marks(manifest: Manifest) -> Iterator[_Mark]:
 
 def trimmed(manifest: Manifest) -> Manifest:
     """Without what no decision reads: managed fields, but for those of others in pods that we made, and
-    kubectl's copy of the object; of our own ConfigMaps the document, which is needed only while nobody owns
-    it; of endpoints all but whether they are ready."""
+    kubectl's copy of the object; of endpoints all but whether they are ready. Only while nobody owns the
+    object are needed our own mark in the managed fields, and the document of a ConfigMap of ours."""
     meta = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}
+    if not meta.get("ownerReferences") and (mark := written_by_us(manifest)):
+        meta["managedFields"] = mark
     if _NOISE in (meta.get("annotations") or {}):
         meta["annotations"] = {k: v for k, v in meta["annotations"].items() if k != _NOISE}
     kept = {**manifest, "metadata": meta}
     match manifest["kind"]:
         case "Deployment" if others := tampering.of_others(manifest):
-            meta["managedFields"] = others
+            meta["managedFields"] = [*meta.get("managedFields", ()), *others]
         case "ConfigMap" if meta.get("ownerReferences") and labels.DOCUMENT_KEY in mapping(kept.get("data")):
             kept["data"] = {k: v for k, v in kept["data"].items() if k != labels.DOCUMENT_KEY}
         case "EndpointSlice":

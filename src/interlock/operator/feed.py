@@ -15,6 +15,7 @@ import kopf
 
 from interlock.adapters.kubernetes import Connection
 from interlock.core import labels
+from interlock.core.adoption import is_written_by_us
 from interlock.core.parts import mapping, mappings
 from interlock.errors import DependencyError
 
@@ -137,7 +138,7 @@ def lean(manifest: Manifest) -> Manifest:
     marks = manifest["metadata"].get("labels") or {}
     if labels.EVIDENCE in marks:
         return _identified(manifest)  # half a MiB for each running attempt, read only after a restart
-    if labels.ROLLOUT in marks:
+    if labels.ROLLOUT in marks or is_written_by_us(manifest):
         return manifest
     spec = mapping(manifest.get("spec"))
     match manifest["kind"]:

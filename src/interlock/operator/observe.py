@@ -242,6 +242,8 @@ class Observer:
                 )
                 if _is_of_a_workload(manifest) and (adopts or adoption.is_owned(rollout, manifest)):
                     found[manifest["metadata"]["name"]][kind] = manifest
+        for manifest in self._disowned(rollout):
+            found[manifest["metadata"]["name"]][manifest["kind"]] = manifest
         return {
             name: WorkloadState(
                 deployment=parts.get("Deployment"),
@@ -251,6 +253,15 @@ class Observer:
             )
             for name, parts in found.items()
         }
+
+    def _disowned(self, rollout: Rollout) -> Iterator[Manifest]:
+        """Parts of the workloads of the status that have lost labels and owner: found by their names."""
+        for version in (rollout.status.stable, rollout.status.candidate):
+            for name in _names(version) if version else ():
+                for kind in PARTS:
+                    manifest = self._cache.get(kind, rollout.metadata.namespace, name)
+                    if manifest is not None and adoption.is_disowned(rollout, manifest):
+                        yield manifest
 
     def _ready_endpoints(self, namespace: str, service: str) -> int:
         slices = self._cache.labelled("EndpointSlice", namespace, SERVICE, service)
