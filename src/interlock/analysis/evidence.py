@@ -148,10 +148,12 @@ def nearest_healthy(p_c: float, p_s: float, n_c: float, n_s: float, delta: float
     for _ in range(100):
         r = q + delta
         # the first and second derivatives of KL(p‖q) in q
-        slope = n_c * ((q - p_c) / (q * (1.0 - q))) + n_s * ((r - p_s) / (r * (1.0 - r)))
+        fail_q, fail_r = 1.0 - q, 1.0 - r
+        slope = n_c * ((q - p_c) / (q * fail_q)) + n_s * ((r - p_s) / (r * fail_r))
         low, high = (q, high) if slope < 0 else (low, q)
-        curve_c = p_c / q**2 + (1.0 - p_c) / (1.0 - q) ** 2
-        step = slope / (n_c * curve_c + n_s * (p_s / r**2 + (1.0 - p_s) / (1.0 - r) ** 2))
+        curve_c = p_c / (q * q) + (1.0 - p_c) / (fail_q * fail_q)
+        curve_s = p_s / (r * r) + (1.0 - p_s) / (fail_r * fail_r)
+        step = slope / (n_c * curve_c + n_s * curve_s)
         if abs(step) <= 1e-15:  # first: next to the root the bracket is as narrow as a rounding error
             break
         q = q - step if low < q - step < high else (low + high) / 2

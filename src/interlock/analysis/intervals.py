@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from interlock.analysis.coin import log_likelihood
 from interlock.analysis.evidence import Tally
@@ -124,18 +123,13 @@ class RateDifference:
 
     def _noise(self, alpha: float, effect: float) -> tuple[float, float, float]:
         """The |z| allowed, and the variance of either side's weighted sum."""
-        allowed = radius(self._weight / effect, _tuned(alpha), alpha)
+        allowed = radius(self._weight / effect, tuned(TUNED_AT, alpha), alpha)
         added = effect * allowed**2 / 4
         return (
             allowed,
             effect * self._noise_c * _spread(self.candidate, added),
             effect * self._noise_s * _spread(self.stable, added),
         )
-
-
-@cache
-def _tuned(alpha: float) -> float:
-    return tuned(TUNED_AT, alpha)
 
 
 def rate_interval(counts: Tally, alpha: float) -> Interval:

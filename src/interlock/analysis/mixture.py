@@ -12,6 +12,7 @@ asymptotic confidence sequences", Annals of Statistics 2024.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 
 def log_mixture(z: float, time: float, rho: float) -> float:
@@ -27,6 +28,7 @@ def radius(time: float, rho: float, alpha: float) -> float:
     return math.sqrt(2.0 * (1.0 + rho / time) * (0.5 * math.log1p(time / rho) - math.log(alpha)))
 
 
+@cache
 def tuned(time: float, alpha: float) -> float:
     """The `rho` with which the two-sided mixture at `alpha` is tightest at `time`.
 

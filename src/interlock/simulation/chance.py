@@ -50,7 +50,8 @@ def binomial(random: Random, trials: int, chance: float) -> int:
         else:
             trials = middle - 1
             chance /= median
-    return count + sum(random.random() < chance for _ in range(trials))
+    draw = random.random
+    return count + sum([draw() < chance for _ in range(trials)])
 
 
 def multinomial(random: Random, trials: int, weights: Sequence[float]) -> list[int]:

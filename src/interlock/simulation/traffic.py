@@ -7,6 +7,7 @@ cut, the same seed gives the same samples.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -19,6 +20,7 @@ from interlock.simulation.conduct import Life, demand
 from interlock.simulation.story import Gap, Story
 from interlock.simulation.tasks import BOUNDS, CRITICAL, STARTED, Key, done
 
+_AGE: Key = (PROCESS_START, ())
 BOOT = 0.5
 """Seconds from when a workload is made to the start of its process."""
 
@@ -49,6 +51,12 @@ class _Pod:
     """The longest time between two such, since that was last asked for."""
     series: dict[Key, Series] = field(default_factory=dict)
     """What Prometheus calls each, without samples."""
+    points: defaultdict[Key, list[Point]] = field(default_factory=lambda: defaultdict(list))
+    """What was scraped of each and has not been taken yet."""
+
+    def at_mark(self) -> _Pod:
+        """As it stands, with nothing left to be taken."""
+        return replace(self, totals=dict(self.totals), points=defaultdict(list))
 
 
 class Traffic:
@@ -72,7 +80,6 @@ class Traffic:
         self._demand = demand(story.rate)
         self._pods: dict[str, _Pod] = {}
         self._shares: Mapping[str, float] = {}
-        self._points: dict[tuple[str, Key], list[Point]] = {}
         self._now = self._taken = now
 
     def run(self, workloads: Iterable[Workload]) -> None:
@@ -106,17 +113,19 @@ class Traffic:
         """What was scraped and has not been taken yet."""
         found = [
             self._series(name, key).at(tuple(points))
-            for (name, key), points in self._points.items()
-            if name in self._pods and points
+            for name, pod in self._pods.items()
+            for key, points in pod.points.items()
+            if points
         ]
         found += self._alerts()
-        self._points.clear()
+        for pod in self._pods.values():
+            pod.points.clear()
         self._taken = self._now
         return found
 
     def forget(self, until: float) -> None:
         """What was scraped until then is not wanted any more."""
-        for points in self._points.values():
+        for points in (points for pod in self._pods.values() for points in pod.points.values()):
             while points and points[0][0] <= until:
                 points.pop(0)
 
@@ -139,10 +148,9 @@ class Traffic:
         if pod.totals[STARTED] > began:
             pod.silence = max(pod.silence, at - max(pod.heard, pod.started))
             pod.heard = at
-        points, name = self._points, pod.workload.name
         for key, total in pod.totals.items():
-            points.setdefault((name, key), []).append((at, total))
-        points.setdefault((name, (PROCESS_START, ())), []).append((at, pod.started))
+            pod.points[key].append((at, total))
+        pod.points[_AGE].append((at, pod.started))
 
     def _work(self, pod: _Pod, until: float) -> None:
         """What it does up to then; conduct and demand are those of the middle of that time."""
@@ -198,14 +206,13 @@ class Traffic:
     # ------------------------------------------------------------------ going back
     def mark(self) -> Any:
         """Where all this stands; only between two `taken`."""
-        pods = {name: replace(pod, totals=dict(pod.totals)) for name, pod in self._pods.items()}
+        pods = {name: pod.at_mark() for name, pod in self._pods.items()}
         return self._now, self._taken, self._random.getstate(), pods
 
     def back(self, mark: Any) -> None:
         """To a mark, which may be used once: the same randomness again."""
         self._now, self._taken, state, self._pods = mark
         self._random.setstate(state)
-        self._points.clear()
 
 
 def _grid(begin: float, lasts: float, interval: float) -> Iterable[float]:
