@@ -6,6 +6,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
 NAME ?= default
+# One process for the tests of each cluster, one for those that only compute.
+WORKERS ?= 3
 
 .PHONY: help
 help: ## Show this list
@@ -49,7 +51,7 @@ binaries: .venv/.ready ## Build and fetch what the cluster consists of, once
 
 .PHONY: test
 test: binaries ## Run all tests (root: real pods, gateway and Prometheus are part of them)
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n $(WORKERS)
 
 .PHONY: test-fast
 test-fast: .venv/.ready ## Run the tests that need no cluster

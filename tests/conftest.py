@@ -10,12 +10,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import yaml
 
 from dev.cluster import Cluster, up
+from tests.processes import OneProcessACluster, sorted_by_cluster, stand_back
 
 INSTALL = Path(__file__).parents[1] / "manifests" / "install.yaml"
 
@@ -66,6 +68,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         other = [item for item in items if item.get_closest_marker("every_write")]
         items[:] = [item for item in items if item not in other]
         config.hook.pytest_deselected(items=other)
+    if hasattr(config, "workerinput"):
+        items[:] = sorted_by_cluster(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessACluster:
+    """Of several processes one runs the tests of a cluster."""
+    return OneProcessACluster(config, log)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Of several processes those that only compute stand back."""
+    if hasattr(item.config, "workerinput"):
+        stand_back(item.nodeid)
 
 
 @pytest.fixture(scope="session")

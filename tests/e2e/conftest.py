@@ -20,7 +20,7 @@ from dev.cluster import Cluster, ClusterError, up
 from dev.demo import image
 from dev.demo.agent.catalogue import Catalogue, read_catalogue
 from dev.demo.data import catalogue_file
-from tests.e2e.measured import FIGURES, Measured
+from tests.e2e.measured import MEASURED, Measured
 from tests.e2e.operator_process import Operator
 from tests.e2e.place import Stage
 from tests.e2e.prometheus import Prometheus
@@ -160,15 +160,17 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="session")
-def measured(pytestconfig: pytest.Config) -> Measured:
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Measured:
     """Notes a figure for the end of the run."""
-    return pytestconfig.stash.setdefault(FIGURES, []).append
+    return lambda line: request.node.user_properties.append((MEASURED, line))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Prints the figures."""
-    if figures := config.stash.get(FIGURES, []):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the figures, in whichever process they were measured."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    properties = [p for r in reports if getattr(r, "when", "") == "call" for p in r.user_properties]
+    if figures := [figure for name, figure in properties if name == MEASURED]:
         terminalreporter.section("measured in the stories", sep="-")
         for figure in figures:
             terminalreporter.line(figure)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
 Measured = Callable[[str], None]
 """Notes one line."""
 
-FIGURES = pytest.StashKey[list[str]]()
+MEASURED = "measured"
+"""Name of the property of a test's report that holds one."""
