@@ -41,6 +41,7 @@ class Reason(StrEnum):
     CONTENT_UNCHANGED = "ContentUnchanged"
     CONTENT_CHANGED = "ContentChanged"
     PAUSED = "Paused"
+    BEING_DELETED = "BeingDeleted"
     STEP_DEADLINE = "StepDeadline"
     SAMPLE_RATIO_MISMATCH = "SampleRatioMismatch"
     FIRST_VERSION_FAILING = "FirstVersionFailing"
@@ -89,6 +90,7 @@ REASONS: dict[Reason, str] = {
     Reason.CONTENT_UNCHANGED: "uid and digest are those that were tested",
     Reason.CONTENT_CHANGED: "the candidate's content was changed after its test began",
     Reason.PAUSED: "`spec.paused` is true",
+    Reason.BEING_DELETED: "the Rollout is deleted, but a finalizer keeps it: what harms is taken back",
     Reason.STEP_DEADLINE: "the step takes longer than `stepDeadlineSeconds`; weights stay",
     Reason.SAMPLE_RATIO_MISMATCH: "the candidate gets another share of tasks than its weight; weights stay",
     Reason.FIRST_VERSION_FAILING: "the first version is not Available, and there is nothing to go back to",

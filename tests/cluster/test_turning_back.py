@@ -1,6 +1,8 @@
-"""Stories 13, 14 and 17 to 19: turning back on a real API server."""
+"""Stories 13, 14, 17 to 19, and of a deleted Rollout 28: turning back on a real API server."""
 
 from __future__ import annotations
+
+import json
 
 from interlock.model.release import Stage
 from interlock.model.rollout import Rollout
@@ -12,6 +14,7 @@ from tests.cluster.operator import TICK_SECONDS
 from tests.cluster.prometheus import SCRAPE_SECONDS
 from tests.cluster.seen import has_seen, lasted, not_ready
 from tests.cluster.story import Story, condition, measured, phase
+from tests.cluster.waiting import until
 
 BUSY = 2.0
 """Seconds that two loaded cores may add to a tick and a scrape."""
@@ -53,6 +56,30 @@ async def test_14_the_first_critical_violation_takes_the_candidate_back(story: S
     assert found.status.attempt is not None
     assert found.status.attempt.message.startswith("critical:")
     assert story.weights()[await story.stable()] == 100
+
+
+# ------------------------------------------------------------------ 28
+async def test_28_deleted_but_kept_by_a_finalizer_it_is_still_taken_back(story: Story) -> None:
+    await story.first_version(strategy={"steps": [objects.HELD, objects.FULL]})
+    await story.release("v2")
+    await story.until(measured("violations"))
+    kept = json.dumps({"metadata": {"finalizers": ["example.com/backup"]}})
+    await story.kubectl("patch", "rollout", "triage", "--type=merge", "-p", kept)
+    await story.kubectl("delete", "rollout", "triage", "--wait=false")
+    found = await story.until(lambda r: condition(r, "Paused")[1] == "BeingDeleted")
+    assert condition(found, "Paused")[2] == "the Rollout is being deleted, and kept by example.com/backup"
+    assert found.status.phase == "Paused"
+
+    story.behaves("v2", violation=1.0)
+    await story.until(phase("Reverted"))
+    assert story.weights()[await story.stable()] == 100
+    let_go = json.dumps({"metadata": {"finalizers": None}})
+    await story.kubectl("patch", "rollout", "triage", "--type=merge", "-p", let_go)
+
+    async def gone() -> bool:
+        return not await story.all("Rollout")
+
+    await until(gone, 20, "the Rollout to be gone")
 
 
 # ------------------------------------------------------------------ 17

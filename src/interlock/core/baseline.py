@@ -33,10 +33,11 @@ def unknown(seen: Observation) -> str:
     found = memory.problem or _unusable(seen, memory)
     if not found:
         return ""
+    remedy = "" if memory.problem else "create that AgentVersion again with the same content, or "
     return (
         f"Releases labelled {labels.ROLLOUT}={rollout.metadata.name} tell of an earlier Rollout of this name "
-        f"but what it served cannot be had: {found}; create that AgentVersion again with the same content, "
-        "or give this Rollout another name to start without a baseline"
+        f"but what it served cannot be had: {found}; {remedy}give this Rollout another name to start without "
+        "a baseline"
     )
 
 

@@ -7,9 +7,20 @@ import math
 from datetime import UTC, datetime, timedelta
 
 from interlock.model.release import Stage
+from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import Attempt, StepTime
 
 NO_TIME = timedelta(0)
+
+
+def halted(rollout: Rollout) -> str:
+    """Why nothing new begins, weights stay and the clock stands, by the will of a person; empty while not.
+
+    A Rollout that is deleted lives on for as long as a finalizer of somebody keeps it, and so does its route.
+    """
+    if rollout.metadata.deletion_timestamp is not None:
+        return f"the Rollout is being deleted, and kept by {', '.join(rollout.metadata.finalizers)[:200]}"
+    return "spec.paused is true" if rollout.spec.paused else ""
 
 
 def started(attempt: Attempt, now: datetime, margin: float) -> Attempt:

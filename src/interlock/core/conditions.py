@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from interlock.analysis.gates import EvidenceReport
 from interlock.analysis.silence import Silence
-from interlock.core import baseline, children, happened, silence, traffic, waits, wanted, workloads
+from interlock.core import baseline, children, clock, happened, silence, traffic, waits, wanted, workloads
 from interlock.core.adoption import belongs
 from interlock.core.observation import NOTHING, Observation, Unusable
 from interlock.core.route import awaited, desired_route, is_closed
@@ -102,7 +102,7 @@ def _held(seen: Observation, where: str, now: datetime) -> tuple[Said, bool] | N
         return (FALSE, Reason.STABLE_UNAVAILABLE, f"{where}: {_blocked(seen, held)}"), False
     match held.event:
         case Event.PAUSED:
-            return (FALSE, Reason.PAUSED, f"{where}: {held.message}"), False
+            return (FALSE, _halt(seen), f"{where}: {held.message}"), False
         case Event.SPLIT_AWAITED if not _is_silent(seen, now):
             return (FALSE, Reason.SAMPLE_RATIO_MISMATCH, f"{where}: {held.message}"), True
         case _:
@@ -149,8 +149,8 @@ def _not_serving(seen: Observation) -> tuple[Said, bool]:
     if len(seen.rollout.status.quarantine) >= MAX_QUARANTINE:
         text = f"the quarantine holds {MAX_QUARANTINE} versions, nothing new is started: create a new Rollout"
         return (FALSE, Reason.QUARANTINE_FULL, text), True
-    if seen.rollout.spec.paused:
-        return (FALSE, Reason.PAUSED, "nothing new is started while spec.paused is true"), False
+    if halted := clock.halted(seen.rollout):
+        return (FALSE, _halt(seen), f"nothing new is started: {halted}"), False
     return (FALSE, Reason.PROGRESSING, _about_to_start(seen)), False
 
 
@@ -260,8 +260,8 @@ def _steering(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
     """What people want to know before they act: paused, queued, blocked, and whether there is a way back."""
     said: dict[ConditionType, Said] = {}
     attempt = seen.rollout.status.attempt
-    if seen.rollout.spec.paused:
-        said[ConditionType.PAUSED] = (TRUE, Reason.PAUSED, "spec.paused is true")
+    if halted := clock.halted(seen.rollout):
+        said[ConditionType.PAUSED] = (TRUE, _halt(seen), halted)
     held = what_happens(seen, now)
     if isinstance(held, Held) and held.blocked:
         said[ConditionType.REVERT_BLOCKED] = (TRUE, Reason.STABLE_UNAVAILABLE, _blocked(seen, held))
@@ -281,9 +281,13 @@ def _next_queued(seen: Observation, attempt: Attempt, now: datetime) -> Said | N
         return None
     if attempt.stage is Stage.SOAKING:
         return TRUE, Reason.SOAK_GOES_FIRST, f"{next_one}; it starts when the soak is over"
-    if seen.rollout.spec.paused:
-        return TRUE, Reason.PAUSED, f"{next_one}; it supersedes the running one when spec.paused is false"
+    if clock.halted(seen.rollout):
+        return TRUE, _halt(seen), f"{next_one}; it supersedes the running one when spec.paused is false"
     return None
+
+
+def _halt(seen: Observation) -> Reason:
+    return Reason.BEING_DELETED if seen.rollout.metadata.deletion_timestamp else Reason.PAUSED
 
 
 def _newer_rules(seen: Observation, attempt: Attempt) -> str:

@@ -80,10 +80,10 @@ def _kept_up(seen: Observation, now: datetime) -> RolloutStatus:
     if quiet != kept.no_data:
         kept = kept.model_copy(update={"no_data": quiet})
     if kept.stage is not Stage.REVERTING:
-        stands = seen.rollout.spec.paused or silence.is_idle(seen, kept, now)
+        stands = bool(clock.halted(seen.rollout)) or silence.is_idle(seen, kept, now)
         stands = stands or kept.split_mismatch is not None
         kept = clock.turned(kept, now, stands=stands)
-    grows = None if seen.rollout.spec.paused else waits.must_grow(seen, attempt, now)
+    grows = None if clock.halted(seen.rollout) else waits.must_grow(seen, attempt, now)
     if grows is not None:
         kept = kept.model_copy(update={"sized_step": grows})
     return current if kept is attempt else current.model_copy(update={"attempt": kept})

@@ -127,7 +127,7 @@ def _is_excused(seen: Observation, attempt: Attempt, now: datetime) -> bool:
     """
     if attempt.clock_stopped_time is None:
         return False
-    if not seen.rollout.spec.paused:
+    if not clock.halted(seen.rollout):
         return attempt.split_mismatch is None
     return silence.is_idle(seen, attempt, now) or not _answers_nobody(seen)
 
@@ -236,7 +236,8 @@ def _split(seen: Observation, attempt: Attempt) -> SplitReading | None:
 
 
 def paused(seen: Observation) -> str | None:
-    return "spec.paused is true: weights stay, clocks stand still" if seen.rollout.spec.paused else None
+    why = clock.halted(seen.rollout)
+    return f"{why}: weights stay, clocks stand still" if why else None
 
 
 def obstructed(seen: Observation) -> str | None:

@@ -23,6 +23,7 @@ _AT_REST = {
     Reason.PROMOTED: "Healthy",
     Reason.REVERTED: "Reverted",
     Reason.PAUSED: "Paused",
+    Reason.BEING_DELETED: "Paused",
     Reason.ROUTE_NOT_ACCEPTED: "Full",  # promoted, on its way to all of the traffic
 }
 _PHASES = {
@@ -107,7 +108,7 @@ def _phase(seen: Observation, stalled: bool, reason: Reason) -> str:
     if attempt is not None and attempt.stage in ACTIVE:
         if stalled and attempt.stage is not Stage.REVERTING:
             return "Stalled"
-        if reason is Reason.PAUSED:
+        if reason in (Reason.PAUSED, Reason.BEING_DELETED):
             return "Paused"
         if attempt.stage is Stage.RUNNING:
             step = running_step(seen.rollout, attempt)

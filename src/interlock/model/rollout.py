@@ -339,6 +339,7 @@ class RolloutMeta(ApiModel):
     resource_version: str = ""
     creation_timestamp: Time | None = None
     deletion_timestamp: Time | None = None
+    finalizers: tuple[str, ...] = ()
 
 
 class Rollout(ApiModel):

@@ -1,4 +1,5 @@
-"""Which Rollouts have something to read from Prometheus; each parsed once for each version of it."""
+"""Which Rollouts are looked after, and have something to read from Prometheus; each parsed once for each
+version of it."""
 
 from __future__ import annotations
 
@@ -30,12 +31,29 @@ class Active:
                     yield known[1]
 
 
+_COLLECTOR = {"foregroundDeletion", "orphan"}
+"""Finalizers by which the garbage collector deletes dependents first, or lets go of them."""
+
+
+def is_going(manifest: Manifest) -> bool:
+    """Deleted, so that nothing is to be done any more.
+
+    A Rollout whose end waits for somebody's finalizer still has a route, and is looked after; unless that is
+    the garbage collector's, who then has its dependents.
+    """
+    meta = manifest["metadata"]
+    if "deletionTimestamp" not in meta:
+        return False
+    keepers = set(meta.get("finalizers") or ())
+    return manifest["kind"] != Rollout.KIND or not keepers or bool(keepers & _COLLECTOR)
+
+
 def is_worth_reading(manifest: Manifest) -> bool:
     """Whether a Rollout may have something to read: a glance at the raw object keeps idle ones free."""
     held = mapping(manifest.get("status"))
     stage = mapping(held.get("attempt")).get("stage")
     gates = mappings(mapping(mapping(manifest.get("spec")).get("analysis")).get("gates"))
-    return bool(
+    return not is_going(manifest) and bool(
         stage in ("Running", "Soaking")
         or held.get("draining")
         or (stage == "Preparing" and any("alert" in gate for gate in gates))

@@ -31,6 +31,7 @@ from interlock.model.base import first_problem
 from interlock.model.metrictemplate import MetricTemplate
 from interlock.model.release import Release
 from interlock.model.rollout import Rollout
+from interlock.operator.active import is_going
 from interlock.operator.cache import Cache
 from interlock.operator.events import event_about
 from interlock.operator.observe import Observer
@@ -74,7 +75,7 @@ class Reconciler:
         """
         kind, namespace, name = key
         manifest = self._cache.get(kind, namespace, name)
-        if manifest is None or "deletionTimestamp" in manifest["metadata"]:
+        if manifest is None or is_going(manifest):
             if manifest is None and kind == Rollout.KIND:
                 self._telemetry.forget(namespace, name)  # again: a pass may have ended after the deletion
             return None
