@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from dev.cluster import Cluster, up
+from tests.e2e.measured import MEASURED
 from tests.processes import OneProcessACluster, sorted_by_cluster, stand_back
 
 INSTALL = Path(__file__).parents[1] / "manifests" / "install.yaml"
@@ -81,6 +82,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Of several processes those that only compute stand back."""
     if hasattr(item.config, "workerinput"):
         stand_back(item.nodeid)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the figures, in whichever process they were measured."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    properties = [p for r in reports if getattr(r, "when", "") == "call" for p in r.user_properties]
+    if figures := [figure for name, figure in properties if name == MEASURED]:
+        terminalreporter.section("measured in the stories", sep="-")
+        for figure in figures:
+            terminalreporter.line(figure)
 
 
 @pytest.fixture(scope="session")

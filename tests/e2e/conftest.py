@@ -164,13 +164,3 @@ def pytest_runtest_makereport(
 def measured(request: pytest.FixtureRequest) -> Measured:
     """Notes a figure for the end of the run."""
     return lambda line: request.node.user_properties.append((MEASURED, line))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints the figures, in whichever process they were measured."""
-    reports = [report for found in terminalreporter.stats.values() for report in found]
-    properties = [p for r in reports if getattr(r, "when", "") == "call" for p in r.user_properties]
-    if figures := [figure for name, figure in properties if name == MEASURED]:
-        terminalreporter.section("measured in the stories", sep="-")
-        for figure in figures:
-            terminalreporter.line(figure)
