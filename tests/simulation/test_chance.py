@@ -36,12 +36,16 @@ def test_poisson(mean: float) -> None:
     assert fits(lambda: poisson(random, mean), pmf, upto)
 
 
-@pytest.mark.parametrize(("trials", "chance"), [(0, 0.5), (7, 0.2), (13, 0.9), (60, 0.02), (400, 0.72)])
+@pytest.mark.parametrize(
+    ("trials", "chance"),
+    [(0, 0.5), (7, 0.2), (13, 0.9), (60, 0.02), (400, 0.72), (300, 0.97), (20_000, 2e-4)],
+)
 def test_binomial(trials: int, chance: float) -> None:
     random = Random(2)
 
     def pmf(k: int) -> float:
-        return math.comb(trials, k) * chance**k * (1 - chance) ** (trials - k)
+        ways = math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
+        return math.exp(ways + k * math.log(chance) + (trials - k) * math.log1p(-chance))
 
     assert fits(lambda: binomial(random, trials, chance), pmf, trials + 1)
 

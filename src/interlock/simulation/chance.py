@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from random import Random
 
 SMALL = 12
-"""Up to here one draw for each trial is the cheapest way."""
+"""Up to this mean it is cheapest to go through the counts one by one."""
 
 
 def poisson(random: Random, mean: float) -> int:
@@ -33,14 +33,18 @@ def poisson(random: Random, mean: float) -> int:
 def binomial(random: Random, trials: int, chance: float) -> int:
     """How many of `trials` succeed, each with `chance` in [0, 1].
 
-    Devroye 1986, X.4.3: the median of as many uniform numbers is beta distributed and halves the trials.
+    Devroye 1986, X.4.3: the median of as many uniform numbers is beta distributed and halves the trials,
+    until what is rarer of success and failure is seldom seen.
     """
     count = 0
-    while trials > SMALL:
+    while True:
         if chance <= 0:
             return count
         if chance >= 1:
             return count + trials
+        if trials * min(chance, 1.0 - chance) <= SMALL:
+            few = _few(random, trials, min(chance, 1.0 - chance))
+            return count + (few if chance <= 0.5 else trials - few)
         middle = trials // 2 + 1
         median = random.betavariate(middle, trials + 1 - middle)
         if median <= chance:
@@ -50,8 +54,17 @@ def binomial(random: Random, trials: int, chance: float) -> int:
         else:
             trials = middle - 1
             chance /= median
-    draw = random.random
-    return count + sum([draw() < chance for _ in range(trials)])
+
+
+def _few(random: Random, trials: int, chance: float) -> int:
+    """The same where not many succeed: the distribution is summed up to a uniform number (Devroye, X.4.2)."""
+    odds, count = chance / (1.0 - chance), 0
+    probability, left = (1.0 - chance) ** trials, random.random()
+    while left > probability and count < trials:
+        left -= probability
+        count += 1
+        probability *= odds * (trials - count + 1) / count
+    return count
 
 
 def multinomial(random: Random, trials: int, weights: Sequence[float]) -> list[int]:
