@@ -78,6 +78,7 @@ def test_every_bad_field_is_named_at_once(tmp_path: Path) -> None:
     ("content", "words"),
     [
         ("a: [1\n", ", line 2: must be YAML or JSON"),
+        ("kind: x\nmetadata:\n  name: a\n  name: b\n", ", line 4: must be YAML or JSON: `name` stands twice"),
         ("- 1", "must be an object"),
         ("metadata: {name: x}", "`kind` must be given"),
         ("kind: Rollout", "`metadata.name` must be given"),
@@ -96,3 +97,19 @@ def test_what_is_no_object_is_refused_with_its_place(tmp_path: Path, content: st
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"nowhere\.yaml: cannot be read: No such file"):
         read([str(tmp_path / "nowhere.yaml")])
+
+
+def test_what_a_merge_key_brings_may_be_said_again(tmp_path: Path) -> None:
+    path = tmp_path / "merged.yaml"
+    path.write_text(
+        "base: &base {a: 1, b: {c: 2}}\nkind: ConfigMap\nmetadata: {name: x}\n"
+        "one: {<<: *base, a: 3}\ntwo: {<<: *base, a: 4}\nthree: *base\n"
+    )
+    (found,) = read([str(path)])
+    assert [found.manifest[key]["a"] for key in ("one", "two", "three")] == [3, 4, 1]
+
+
+def test_an_alias_of_what_it_stands_in_ends(tmp_path: Path) -> None:
+    path = tmp_path / "self.yaml"
+    path.write_text("kind: ConfigMap\nmetadata: {name: x}\ndata: &d {again: *d}\n")
+    assert read([str(path)])

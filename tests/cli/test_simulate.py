@@ -83,6 +83,8 @@ def test_of_a_rollout_that_serves_its_stable_version_is_the_stable_one(
         ("text.replace('rate: 4\\n', '')", "line 2: `rate` must be given"),
         ("text + '  - ['", "must be YAML"),
         ("'- 1'", "must be a story"),
+        ("text + '---\\n' + text", "must be a story: one object"),
+        ("text + 'rate: 5\\n'", "line 8: must be YAML: `rate` stands twice in one object: leave one out"),
     ],
 )
 def test_a_bad_story_is_told_with_line_and_field(change: str, words: str, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from interlock.adapters.kubectl import Kubectl
-from interlock.cli import strategy
+from interlock.cli import strategy, yamls
 from interlock.errors import SpecError
 from interlock.model.agentversion import AgentVersion, AgentVersionSpec
 from interlock.model.base import API_VERSION, ApiModel, problems
@@ -29,7 +29,6 @@ MODELS: dict[str, tuple[type[ApiModel], type[ApiModel]]] = {
 """Kinds whose content is judged, with their specs; others are passed on as they are."""
 NAMESPACE = "default"
 """Where an object that names no namespace stands."""
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def _contents(source: str) -> Iterator[tuple[str, Any]]:
     """Every document that is not empty; of a List each item."""
     name = "stdin" if source == "-" else source
     try:
-        documents = list(yaml.load_all(load(source), Loader=_Loader))
+        documents = [content for _, content in yamls.documents(load(source))]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""

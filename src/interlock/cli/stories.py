@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from interlock.cli import yamls
 from interlock.cli.documents import load
 from interlock.errors import SpecError
 from interlock.model.base import problems
@@ -18,14 +19,14 @@ def read_story(source: str) -> Story:
     """The story of a file (`-` is stdin). Raises SpecError that lists everything that is wrong with it."""
     text, name = load(source), "stdin" if source == "-" else source
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        found = list(yamls.documents(text))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         raise SpecError(f"{name}{place}: must be YAML: {getattr(error, 'problem', error)}") from error
+    node, content = found[0] if len(found) == 1 else (None, None)
     if not isinstance(content, dict):
-        raise SpecError(f"{name}: must be a story: an object with at least `rate`")
+        raise SpecError(f"{name}: must be a story: one object with at least `rate`")
     try:
         return Story.model_validate(content)
     except ValidationError as error:
