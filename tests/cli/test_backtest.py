@@ -70,6 +70,13 @@ class TestView:
         assert view.sentences[1].startswith("Half of stable's pods play the candidate")
         assert view.tables(wide=True)[1].columns[-1] == "MESSAGE"
 
+    def test_of_many_only_those_that_were_taken_back_are_listed(self) -> None:
+        many = played(*[End.PROMOTED] * 50, End.REVERTED)
+        view = backtest_view.of_releases(setup(SUCCESS), STABLE, many, WINDOW, None)
+        assert [row[2] for row in view.tables(wide=False)[1].rows] == ["Reverted"]
+        assert view.sentences[-1] == "50 that were not taken back are left out: -o wide."
+        assert len(view.tables(wide=True)[1].rows) == len(view.document["outcomes"]) == 51
+
     def test_more_than_is_promised_is_said_to_be(self) -> None:
         bad = played(*[End.REVERTED] * 5, End.PROMOTED)
         view = backtest_view.of_releases(setup(SUCCESS), STABLE, bad, WINDOW, None)

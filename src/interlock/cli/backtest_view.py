@@ -18,6 +18,8 @@ from interlock.simulation.backtest import Played, Split
 from interlock.simulation.pseudo import End, Outcome, Setup
 
 COMBINED = "(all together)"
+MANY = 40
+"""Rows that people read; of more only those that were taken back."""
 SPLITS = {
     Split.PODS: (
         "half of stable's pods play the candidate, so what tells pods apart counts as well; tasks beyond the "
@@ -59,10 +61,13 @@ def of_releases(
     sentences += [f"{SPLITS[split]}." for split in Split if any(one.split is split for one in played)]
     sentences += _left_out(setup)
     sentences = [sentence[0].upper() + sentence[1:] for sentence in sentences]
+    shown = outcomes if len(outcomes) <= MANY else reverted
+    if len(shown) < len(outcomes):
+        sentences.append(f"{len(outcomes) - len(shown)} that were not taken back are left out: -o wide.")
     return View(
         f"{_name(setup)}: stable {stable.version}, {told(span.begin)} to {told(span.end)} UTC: {len(whole)} "
         f"pseudo-releases, {subject}",
-        (_gates(reverted, len(whole)), _rows(outcomes, wide=False)),
+        (_gates(reverted, len(whole)), _rows(shown, wide=False)),
         (_gates(reverted, len(whole)), _rows(outcomes, wide=True)),
         tuple(sentences),
         {

@@ -14,7 +14,7 @@ from interlock.analysis.usual import Range, Usage, UsualEvents, UsualMean, Usual
 from interlock.cli.views import Passage, Table
 from interlock.core.lint.findings import Finding, Severity
 from interlock.core.lint.report import Lint
-from interlock.core.words import change, duration, percent, value
+from interlock.core.words import change, counted, duration, percent, value
 
 UNKNOWN = "-"
 
@@ -61,11 +61,11 @@ def legend(lint: Lint) -> str:
     if lint.plan is None or not lint.answers:
         return ""
     sharing = [gate for gate in lint.plan.gates if not isinstance(gate.test, Events | Alert | Value)]
-    steps = len(lint.plan.steps)
+    among = f"{counted(len(sharing), 'gate')} and up to {counted(len(lint.plan.steps), 'step')}"
     alpha = percent(lint.plan.alpha)
     return (
         f"TASKS are the candidate's, as if the gate and the step were the only ones (α = {alpha}). In MEDIAN "
-        f"and 95%, counted from the start of the step, {len(sharing)} gates and up to {steps} steps share α, "
+        f"and 95%, counted from the start of the step, {among} share α, "
         "which takes ln(steps · gates) more evidence; certificates need not share it. LASTS is how long the "
         "step takes when nothing is wrong, FINDS the mildest worsening that it then finds in half of all "
         "cases. 'all' is the way through all steps, '!' is after the deadline."
@@ -82,8 +82,7 @@ def passages(lint: Lint) -> tuple[Passage, ...]:
 
 def verdict(lint: Lint) -> str:
     """The last line: how many findings of which kind."""
-    counts = [(lint.count(severity), severity.value.lower()) for severity in Severity]
-    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
+    return ", ".join(counted(lint.count(severity), severity.value.lower()) for severity in Severity)
 
 
 # ------------------------------------------------------------------ cells

@@ -23,6 +23,11 @@ def duration(seconds: float) -> str:
     return f"{whole}m"
 
 
+def counted(number: int, what: str) -> str:
+    """`1 gate`, `3 gates`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def percent(share: float) -> str:
     """A share: `92 %`, `0.25 %`."""
     return f"{100 * share:.3g} %"
