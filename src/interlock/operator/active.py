@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pydantic import ValidationError
 
-from interlock.core.parts import mapping, mappings
+from interlock.core.parts import mapping, mappings, texts
 from interlock.model.rollout import Rollout
 from interlock.ports import Manifest
 
@@ -41,10 +41,10 @@ def is_going(manifest: Manifest) -> bool:
     A Rollout whose end waits for somebody's finalizer still has a route, and is looked after; unless that is
     the garbage collector's, who then has its dependents.
     """
-    meta = manifest["metadata"]
+    meta = mapping(manifest.get("metadata"))
     if "deletionTimestamp" not in meta:
         return False
-    keepers = set(meta.get("finalizers") or ())
+    keepers = set(texts(meta.get("finalizers")))
     return manifest["kind"] != Rollout.KIND or not keepers or bool(keepers & _COLLECTOR)
 
 
