@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from io import StringIO
 from typing import Any, TextIO
 
 from interlock.cli.options import Format
 from interlock.cli.views import Passage, Table
 
-PIPED = 10_000
-"""Columns where there is no terminal: nothing is broken or cut."""
+GAP = 3
+"""Blanks between columns."""
 
 
 def table(view: Table, file: TextIO | None = None) -> None:
     """A table without lines, as kubectl writes it."""
-    from rich.console import Console  # not for JSON and YAML
-    from rich.table import Table as Grid
-    from rich.text import Text
-
     out = file or sys.stdout
     if not view.rows:
         print("No resources found.", file=sys.stderr)
-        return
-    terminal = Console(file=out)
-    grid = Grid(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    elif _is_terminal(out):
+        _fitted(view, out)
+    else:
+        out.writelines(_aligned([view.columns, *view.rows]))
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "".join(cells).rstrip() + "\n"
+
+
+def _fitted(view: Table, out: TextIO) -> None:
+    """Folded to the width of the terminal."""
+    from rich.console import Console  # a sixth of the time that the plugin takes to start
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for column in view.columns:
         grid.add_column(column, overflow="fold")
     for row in view.rows:
         grid.add_row(*(Text(cell) for cell in row))
-    if terminal.is_terminal:
-        terminal.print(grid)
-        return
-    written = StringIO()
-    Console(file=written, width=PIPED, color_system=None).print(grid)
-    out.writelines(line.rstrip() + "\n" for line in written.getvalue().splitlines())
+    Console(file=out).print(grid)
+
+
+def _is_terminal(out: TextIO) -> bool:
+    """Whether somebody looks; https://force-color.org."""
+    return out.isatty() or bool(os.environ.get("FORCE_COLOR"))
 
 
 def line(text: str, file: TextIO | None = None) -> None:
@@ -53,16 +66,16 @@ def passages(found: Iterable[Passage], file: TextIO | None = None) -> None:
 
 def _write(parts: Iterable[tuple[str, int, str]], out: TextIO) -> None:
     """Texts with their indents and styles."""
+    if not _is_terminal(out):
+        out.writelines(" " * indent + text + "\n" for text, indent, _ in parts)
+        return
     from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
 
     terminal = Console(file=out)
     for text, indent, style in parts:
-        if terminal.is_terminal:
-            terminal.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
-        else:
-            out.write(" " * indent + text + "\n")
+        terminal.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
 
 
 @contextmanager
