@@ -281,8 +281,8 @@ def _next_queued(seen: Observation, attempt: Attempt, now: datetime) -> Said | N
         return None
     if attempt.stage is Stage.SOAKING:
         return TRUE, Reason.SOAK_GOES_FIRST, f"{next_one}; it starts when the soak is over"
-    if clock.halted(seen.rollout):
-        return TRUE, _halt(seen), f"{next_one}; it supersedes the running one when spec.paused is false"
+    if halted := clock.halted(seen.rollout):
+        return TRUE, _halt(seen), f"{next_one}; it supersedes the running one, but not while {halted}"
     return None
 
 
