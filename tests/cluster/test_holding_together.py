@@ -47,6 +47,19 @@ async def test_29_edited_weights_are_repaired(story: Story) -> None:
     await story.recorded(2, "AttemptStarted", "StepStarted")
 
 
+async def test_29_a_condition_added_to_the_route_is_taken_away(story: Story) -> None:
+    await story.first_version()
+    before = (await story.route())["spec"]
+    added = {"path": "/spec/rules/0/matches/0/headers", "value": [{"name": "x-beta", "value": "1"}]}
+    await story.land.api.patch(story.route_path, [{"op": "add", **added}], "json")  # type: ignore[arg-type]
+
+    async def repaired() -> bool:
+        return bool((await story.route())["spec"] == before)
+
+    await until(repaired, 10, "the condition to be taken away")
+    await story.until(healthy("v1"))
+
+
 async def test_29_a_deleted_route_comes_back(story: Story) -> None:
     await story.first_version()
     stable = await story.stable()

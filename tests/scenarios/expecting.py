@@ -163,6 +163,22 @@ async def _weights(world: World, found: Rollout, wanted: dict[str, int] | str) -
     return [_differs("the route", seen, wanted)]
 
 
+async def _route(world: World, found: Rollout, wanted: Mapping[str, Any]) -> list[Looked]:
+    route = await world.objects.get("HTTPRoute", NAMESPACE, found.metadata.name)
+    fields = ((path, _field(route, path), value) for path, value in wanted.items())
+    return [(f"{path} of the route", None if seen == value else repr(seen)) for path, seen, value in fields]
+
+
+def _field(manifest: Any, path: str) -> Any:
+    """What stands at a path; None where nothing does."""
+    for key in path.split("/")[1:]:
+        if isinstance(manifest, list):
+            manifest = manifest[int(key)] if int(key) < len(manifest) else None
+        else:
+            manifest = mapping(manifest).get(key)
+    return manifest
+
+
 async def _ledger(world: World, found: Rollout, wanted: Mapping[int, tuple[str, ...]]) -> list[Looked]:
     looked = []
     for attempt, moves in wanted.items():
@@ -299,6 +315,7 @@ def owned(manifest: Manifest) -> Manifest:
 
 LOOKS: dict[str, Callable[[World, Rollout, Any], Awaitable[list[Looked]]]] = {
     "weights": _weights,
+    "route": _route,
     "ledger": _ledger,
     "outcomes": _outcomes,
     "results": _results,

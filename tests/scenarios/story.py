@@ -63,6 +63,8 @@ class Expect(Strict):
     weights: dict[str, int] | Literal["none"] | None = None
     """Of the route: by role, or by name where the workload has none; and what is mirrored (`mirror`; to
     stable's own shadow, `control`). {} is a closed route, `none` no route at all."""
+    route: dict[str, Any] = Field(default_factory=dict)
+    """Fields of the route by their path (RFC 6901); null where there is to be none."""
     traffic: dict[str, int] | None = None
     """The same as intended by the status: stable, candidate, shadow, control."""
     conditions: dict[str, Condition | str] = Field(default_factory=dict)

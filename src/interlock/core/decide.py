@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from interlock.core import baseline, children, clock, ledger, silence, status, traffic, waits, wanted
-from interlock.core import workloads as works
 from interlock.core.adoption import belongs
 from interlock.core.conditions import first_version_deadline, first_version_fails
 from interlock.core.effects import Effect, RestoreChild, WriteRoute
@@ -137,7 +136,7 @@ def _route(after: Observation, intent: RolloutStatus) -> list[Effect]:
     if after.route is not None:
         if not belongs(after.rollout, after.route.manifest):
             return []
-        if works.covers(after.route.manifest, desired):
+        if traffic.is_written(after.route.manifest, desired):
             return []
         meta = after.route.manifest["metadata"]
         desired = {**desired, "metadata": {**desired["metadata"], "resourceVersion": meta["resourceVersion"]}}

@@ -5,6 +5,8 @@ Pure: builds the manifest and reads its state. Never decides to move traffic.
 
 from __future__ import annotations
 
+from typing import Any
+
 from interlock.core import labels
 from interlock.core.observation import Manifest, RouteState, WorkloadState
 from interlock.core.parts import mapping, mappings, text, whole
@@ -151,6 +153,28 @@ def _answer(parent: Manifest, generation: int) -> tuple[bool, str]:
 def shows(route: RouteState | None, desired: Manifest) -> bool:
     """Is the route as desired and accepted by the gateway at its current generation?"""
     return route is not None and covers(route.manifest, desired) and route.accepted
+
+
+def is_written(manifest: Manifest, desired: Manifest) -> bool:
+    """Does the HTTPRoute hold what is desired and, of gateways and rules, nothing beside it? A header that
+    somebody adds to a match keeps requests away as surely as another weight.
+
+    What a later Gateway API fills in by itself would count as well: so `shows` does not ask for this.
+    """
+    there, ours = mapping(manifest.get("spec")), desired["spec"]
+    whole_lists = ("parentRefs", "rules")
+    return covers(manifest, desired) and all(_adds_nothing(there.get(k), ours[k]) for k in whole_lists)
+
+
+def _adds_nothing(observed: Any, desired: Any) -> bool:
+    match observed:
+        case dict():
+            said = {key: value for key, value in observed.items() if value not in (None, [], {})}
+            return all(key in desired and _adds_nothing(value, desired[key]) for key, value in said.items())
+        case list():
+            return all(_adds_nothing(o, d) for o, d in zip(observed, desired, strict=True))
+        case _:
+            return True
 
 
 def can_receive(state: WorkloadState) -> bool:
