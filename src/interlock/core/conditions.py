@@ -13,7 +13,7 @@ from interlock.analysis.silence import Silence
 from interlock.core import baseline, children, clock, happened, silence, traffic, waits, wanted, workloads
 from interlock.core.adoption import belongs
 from interlock.core.observation import NOTHING, Observation, Unusable
-from interlock.core.route import awaited, desired_route, is_closed
+from interlock.core.route import awaited, desired_route, is_closed, put_off
 from interlock.core.steps import Held, what_happens
 from interlock.core.table import Event
 from interlock.model.conditions import ConditionStatus
@@ -200,6 +200,8 @@ def _traffic_shifted(seen: Observation) -> dict[ConditionType, Said]:
     text += f", mirrored {split.shadow_percent} %" if split.shadow_percent else ""
     text += f" and to stable's shadow {split.control_percent} %" if split.control_percent else ""
     text = "the route is closed" if is_closed(current) else text
+    if waits_for := put_off(seen):
+        text += f"; {' and '.join(waits_for)} of spec.traffic stay as they were while something is in the way"
     found = current.attempt.split_mismatch if current.attempt else None
     if found is not None:
         told = f"intended: {text}; {found.message}"

@@ -7,14 +7,32 @@ from collections.abc import Iterator
 from interlock.core import traffic
 from interlock.core.adoption import belongs
 from interlock.core.observation import NOTHING, Manifest, Observation
+from interlock.core.parts import mapping, mappings
 from interlock.core.workloads import shadow_name
 from interlock.model.release import Stage
 from interlock.model.rolloutstatus import RolloutStatus, TrafficStatus
 from interlock.reasons import Reason
 
+_ATTACHED = {"parentRefs": "parentRefs", "hostnames": "hostnames", "rules": "matches"}
+"""Fields of the route that say which requests it gets, and those of spec.traffic that they come from."""
+
 
 def desired_route(seen: Observation, status: RolloutStatus) -> Manifest | None:
     """The HTTPRoute for the stored intent; None while no version serves."""
+    asked = _asked_for(seen, status)
+    return None if asked is None else _where_it_is(seen, asked, status.traffic)
+
+
+def put_off(seen: Observation) -> list[str]:
+    """Fields of spec.traffic that are not applied while something is in the way."""
+    asked, desired = _asked_for(seen, seen.rollout.status), desired_route(seen, seen.rollout.status)
+    if asked is None or desired is None:
+        return []
+    return [name for field, name in _ATTACHED.items() if asked["spec"][field] != desired["spec"][field]]
+
+
+def _asked_for(seen: Observation, status: RolloutStatus) -> Manifest | None:
+    """The route as the spec would have it."""
     attempt, candidate, split = status.attempt, status.candidate, status.traffic
     if status.stable is None or split is None:
         return None
@@ -34,6 +52,34 @@ def desired_route(seen: Observation, status: RolloutStatus) -> Manifest | None:
         and attempt is not None
         and attempt.traffic_started_time is not None,
     )
+
+
+def _where_it_is(seen: Observation, asked: Manifest, split: TrafficStatus | None) -> Manifest:
+    """The route, where it is while what spec.traffic asks for cannot be had: at a Gateway that does not
+    exist, or under a host that an older route has, it would get no requests, and nobody would be served."""
+    fields = _not_to_be_had(seen, split)
+    if not fields or seen.route is None or not belongs(seen.rollout, seen.route.manifest):
+        return asked
+    there, spec = mapping(seen.route.manifest.get("spec")), asked["spec"]
+    kept = {field: there[field] for field in fields if there.get(field)}
+    if rules := mappings(kept.pop("rules", None)):
+        kept["rules"] = [
+            {**rule, "matches": rules[0].get("matches") or rule["matches"]} for rule in spec["rules"]
+        ]
+    return {**asked, "spec": {**spec, **kept}}
+
+
+def _not_to_be_had(seen: Observation, split: TrafficStatus | None) -> frozenset[str]:
+    """Fields of the route for which something is in the way."""
+    mirrors = split is not None and split.shadow_percent > 0
+    reasons = {obstacle.reason for obstacle in seen.obstacles}
+    if Reason.ROUTE_CONFLICT in reasons:
+        return frozenset(_ATTACHED)
+    # a Gateway that cannot mirror a share of the requests would mirror all of them, or none
+    elsewhere = Reason.DEPENDENCY_NOT_READY in reasons or (
+        mirrors and Reason.GATEWAY_LACKS_FEATURE in reasons
+    )
+    return frozenset({"parentRefs"}) if elsewhere else frozenset()
 
 
 def allowed_route(seen: Observation, status: RolloutStatus) -> Manifest | None:

@@ -304,7 +304,7 @@ class Observer:
             rollouts=near.of_agent(namespace, rollout.spec.agent),
             children=await self._under_our_names(seen, wanted),
             services=near.selecting(namespace, (*_names(tried), *_controls(seen)) if tried else ()),
-            routes=near.claiming(claims_of(rollout)),
+            routes=[*near.claiming(claims_of(rollout)), *([seen.route.manifest] if seen.route else [])],
             gateways=gateways,
             classes=near.classes(gateways.values()),
         )
