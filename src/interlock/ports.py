@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from interlock.analysis.series import Series
 from interlock.analysis.values import Evaluated
+from interlock.core.labels import FIELD_MANAGER
 from interlock.core.observation import Unreadable
 
 Manifest = dict[str, Any]
@@ -33,8 +34,8 @@ class Objects(Protocol):
     async def create(self, manifest: Manifest) -> Manifest:
         """Create; Conflict when the name exists."""
 
-    async def replace(self, manifest: Manifest) -> Manifest:
-        """Replace; `metadata.resourceVersion` is required and is the precondition."""
+    async def replace(self, manifest: Manifest, *, manager: str = FIELD_MANAGER) -> Manifest:
+        """Replace as that field manager; `metadata.resourceVersion` is required and is the precondition."""
 
     async def replace_status(self, manifest: Manifest) -> Manifest:
         """Replace the status subresource only; `metadata.resourceVersion` is required."""

@@ -275,7 +275,8 @@ class Story:
 
     async def told(self) -> list[str]:
         """Reasons of the operator's Events, oldest first."""
-        events = [e for e in await self.all("Event") if e["reportingController"] == "interlock.dev/operator"]
+        ours = "interlock.dev/operator"  # others' need not say whose they are
+        events = [e for e in await self.all("Event") if e.get("reportingController") == ours]
         return [e["reason"] for e in sorted(events, key=lambda e: str(e["eventTime"]))]
 
     # ------------------------------------------------------------------ waiting

@@ -7,6 +7,7 @@ import copy
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -145,6 +146,28 @@ async def test_29_a_controller_that_sets_it_again_and_again_is_met_ever_more_sel
     await until(partial(was_put_back, story, name, 4), 30, "it to be put back in the end")
     assert (await deployment(story, name))["metadata"]["generation"] == before + 2, "once, and no oftener"
     assert (await story.told()).count("ContentPutBack") == 1
+    await story.until(healthy("v1"))
+
+
+@pytest.mark.parametrize("writer", ["kubectl-patch", "interlock"])
+async def test_29_a_forged_mark_neither_delays_nor_hides(story: Story, writer: str) -> None:
+    """In one request with the variable: it says that a put-back of just this generation changed nothing."""
+    await story.first_version()
+    name = await story.stable()
+    found = await deployment(story, name)
+    forged = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {found['metadata']['generation'] + 1} 9"
+    container = {"name": "agent", "env": [{"name": "DEBUG", "value": "a-secret"}]}
+    patch = {
+        "metadata": {"annotations": {labels.PUT_BACK: forged}},
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    }
+    changed = ("patch", "deployment", name, f"--field-manager={writer}", "-p", json.dumps(patch))
+    await story.kubectl(*changed)
+    await until(partial(is_as, story, name, found["spec"]["template"]["spec"]), 10, "the variable to be gone")
+    assert await was_put_back(story, name, 1), "ours comes in the place of what was forged"
+    (note,) = [e["note"] for e in await story.all("Event") if e["reason"] == "ContentPutBack"]
+    who = "somebody who writes as interlock" if writer == "interlock" else writer
+    assert note.startswith(f"{who} has set spec.template.spec.containers[agent].env[DEBUG]")
     await story.until(healthy("v1"))
 
 

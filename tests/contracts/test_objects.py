@@ -153,6 +153,29 @@ async def test_replace_of_a_gone_object_makes_nothing(store: ObjectStore) -> Non
         await store.objects.replace(gone)
 
 
+async def test_who_changes_an_annotation_is_told_and_who_leaves_it_is_not(store: ObjectStore) -> None:
+    key = {"f:example.com/note"}
+
+    def owners(found: Manifest) -> list[tuple[str, str]]:
+        return [
+            (entry["manager"], entry["operation"])
+            for entry in found["metadata"]["managedFields"]
+            if entry.get("fieldsV1", {}).get("f:metadata", {}).get("f:annotations", {}).keys() & key
+        ]
+
+    def noted(found: Manifest, note: str) -> Manifest:
+        meta = {k: v for k, v in found["metadata"].items() if k != "managedFields"}
+        return {**found, "metadata": {**meta, "annotations": {"example.com/note": note}}}
+
+    made = await store.objects.create(route(store))
+    ours = await store.objects.replace(noted(made, "1"), manager="ours")
+    assert owners(ours) == [("ours", "Update")]
+    same = await store.objects.replace(noted(ours, "1"), manager="theirs")
+    assert owners(same) == [("ours", "Update")]
+    theirs = await store.objects.replace(noted(same, "2"), manager="theirs")
+    assert owners(theirs) == [("theirs", "Update")]
+
+
 async def test_a_blind_replace_is_a_mistake_of_the_caller(store: ObjectStore) -> None:
     await store.objects.create(route(store))
     with pytest.raises(ValueError, match="blindly"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,7 +28,9 @@ def as_served(deployment: dict[str, Any]) -> dict[str, Any]:
     served = copy.deepcopy(deployment)
     served["metadata"] |= {
         "resourceVersion": "7",
-        "managedFields": [entry("interlock", {"f:containers": {}})],
+        "generation": 3,
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "managedFields": [entry("interlock", {"f:containers": {}}, operation="Apply")],
     }
     pod = served["spec"]["template"]["spec"]
     pod |= {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "securityContext": {}}
@@ -55,13 +57,13 @@ def agent(deployment: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def with_variable(name: str, value: str) -> dict[str, Any]:
+def with_variable(name: str, value: str, manager: str = "kubectl-set") -> dict[str, Any]:
     """After `kubectl set env`."""
     served = as_served(made())
     agent(served)["env"].append({"name": name, "value": value})
     key = "k:" + json.dumps({"name": name})
     owned = in_agent(env={key: {".": {}, "f:name": {}, "f:value": {}}})
-    served["metadata"]["managedFields"].append(entry("kubectl-set", owned))
+    served["metadata"]["managedFields"].append(entry(manager, owned))
     return served
 
 
@@ -69,24 +71,34 @@ def with_variable(name: str, value: str) -> dict[str, Any]:
 @given(NAMES, st.text(max_size=20))
 def test_an_added_variable_is_told_by_name_without_its_value_and_goes(name: str, value: str) -> None:
     served = with_variable(name, value)
-    (found,) = tampering.foreign(served, made())
+    (found,) = tampering.foreign(served, made(), NOW)
     assert found == Foreign("kubectl-set", f"spec.template.spec.containers[agent].env[{name}]")
     put = tampering.restored(served, made(), NOW)
     assert put["spec"]["template"]["spec"] == made()["spec"]["template"]["spec"]
     assert put["metadata"]["resourceVersion"] == "7"
     assert "managedFields" not in put["metadata"]
-    assert tampering.foreign(put, made()) == []
+    assert tampering.foreign(put, made(), NOW) == []
 
 
 def test_nobody_elses_fields_are_nothing() -> None:
-    assert tampering.foreign(as_served(made()), made()) == []
+    assert tampering.foreign(as_served(made()), made(), NOW) == []
 
 
-def test_what_an_admission_webhook_adds_to_our_own_request_is_ours() -> None:
+def test_what_an_admission_webhook_adds_to_our_own_request_is_nobodys() -> None:
     served = as_served(made())
     served["spec"]["template"]["spec"]["tolerations"] = [{"key": "gpu", "operator": "Exists"}]
-    served["metadata"]["managedFields"].append(entry("interlock", {"f:tolerations": {}}))
-    assert tampering.foreign(served, made()) == []
+    assert tampering.foreign(served, made(), NOW) == []
+
+
+def test_who_updates_under_the_name_with_which_we_apply_is_not_us() -> None:
+    served = with_variable("X_A", "1", manager="interlock")
+    (found,) = tampering.foreign(served, made(), NOW)
+    assert found == Foreign("interlock", "spec.template.spec.containers[agent].env[X_A]")
+
+
+def test_a_variable_under_the_name_with_which_we_put_back_is_not_ours_either() -> None:
+    served = with_variable("X_A", "1", manager="interlock-put-back")
+    assert [found.manager for found in tampering.foreign(served, made(), NOW)] == ["interlock-put-back"]
 
 
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
@@ -111,7 +123,7 @@ def test_what_changes_a_process_is_told(what: str) -> None:
     served = as_served(made())
     agent(served).update(change)
     served["metadata"]["managedFields"].append(entry("kubectl-edit", owned))
-    (found,) = tampering.foreign(served, made())
+    (found,) = tampering.foreign(served, made(), NOW)
     assert found.manager == "kubectl-edit"
     assert found.field.startswith(f"spec.template.spec.{field}")
 
@@ -121,7 +133,7 @@ def test_a_container_beside_the_agent_is_told_once() -> None:
     served["spec"]["template"]["spec"]["containers"].append({"name": "spy", "image": "spy:1"})
     beside: dict[str, Any] = {"f:containers": {'k:{"name":"spy"}': {".": {}, "f:name": {}, "f:image": {}}}}
     served["metadata"]["managedFields"].append(entry("kubectl-patch", beside))
-    assert tampering.foreign(served, made()) == [
+    assert tampering.foreign(served, made(), NOW) == [
         Foreign("kubectl-patch", "spec.template.spec.containers[spy]")
     ]
 
@@ -130,7 +142,7 @@ def test_who_sets_what_we_set_changes_nothing() -> None:
     served = as_served(made())
     owned = in_agent(image={}, env={'k:{"name":"INTERLOCK_MODE"}': {".": {}, "f:name": {}, "f:value": {}}})
     served["metadata"]["managedFields"].append(entry("argocd", owned, operation="Apply"))
-    assert tampering.foreign(served, made()) == []
+    assert tampering.foreign(served, made(), NOW) == []
 
 
 def test_a_restart_a_size_and_a_revision_change_no_content() -> None:
@@ -143,8 +155,8 @@ def test_a_restart_a_size_and_a_revision_change_no_content() -> None:
         {"manager": "hpa", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
         {"manager": "kube-controller-manager", "fieldsV1": {"f:metadata": {"f:annotations": {}}}},
     ]
-    assert tampering.of_others(served) == []
-    assert tampering.foreign(served, made()) == []
+    assert tampering.telling(served) == []
+    assert tampering.foreign(served, made(), NOW) == []
 
 
 def test_a_restart_that_was_asked_for_is_not_asked_for_again() -> None:
@@ -169,7 +181,7 @@ def test_a_restart_that_was_asked_for_is_not_asked_for_again() -> None:
 def test_odd_managed_fields_are_passed_over(fields: Any) -> None:
     served = as_served(made())
     served["metadata"]["managedFields"] = [{"manager": "odd", "fieldsV1": fields}, entry("odd", fields)]
-    for found in tampering.foreign(served, made()):
+    for found in tampering.foreign(served, made(), NOW):
         assert found.field.startswith("spec.template.spec")
 
 
@@ -188,7 +200,7 @@ def brought(served: dict[str, Any], manager: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("manager", ["before-first-apply", "velero-server"])
 def test_defaults_of_who_brought_the_object_change_nothing(manager: str) -> None:
-    assert tampering.foreign(brought(as_served(made()), manager), made()) == []
+    assert tampering.foreign(brought(as_served(made()), manager), made(), NOW) == []
 
 
 def test_a_container_from_who_brought_the_object_is_told() -> None:
@@ -196,23 +208,36 @@ def test_a_container_from_who_brought_the_object_is_told() -> None:
     served["spec"]["template"]["spec"]["containers"].append({"name": "spy", "image": "spy:1"})
     pod = served["metadata"]["managedFields"][-1]["fieldsV1"]["f:spec"]["f:template"]["f:spec"]
     pod["f:containers"]['k:{"name":"spy"}'] = {".": {}, "f:name": {}}
-    assert [found.field for found in tampering.foreign(served, made())] == [
+    assert [found.field for found in tampering.foreign(served, made(), NOW)] == [
         "spec.template.spec.containers[spy]"
     ]
 
 
 # ------------------------------------------------------------------ who sets it again and again
+def marked(served: dict[str, Any], mark: str, manager: str = "interlock-put-back") -> dict[str, Any]:
+    """With the annotation, as this manager has written it."""
+    owned: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{labels.PUT_BACK}": {}}}}
+    told = [e for e in served["metadata"]["managedFields"] if "f:metadata" not in e["fieldsV1"]]
+    told.append({"manager": manager, "operation": "Update", "fieldsV1": owned})
+    served["metadata"] |= {"annotations": {labels.PUT_BACK: mark}, "managedFields": told}
+    return served
+
+
+def put_back(served: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """As after we have put it back and somebody has set the same again, without a new generation."""
+    mark = tampering.restored(served, made(), now)["metadata"]["annotations"][labels.PUT_BACK]
+    return marked(served, mark)
+
+
 def test_a_put_back_that_changed_nothing_is_not_done_again() -> None:
     """A default that somebody changed and changed back stays theirs."""
     served = as_served(made())
-    served["metadata"] |= {"generation": 3}
     served["metadata"]["managedFields"].append(entry("kubectl-edit", {"f:restartPolicy": {}}))
-    assert tampering.foreign(served, made())
-    mark = tampering.restored(served, made(), NOW)["metadata"]["annotations"]
-    served["metadata"] |= {"annotations": mark}
-    assert tampering.foreign(served, made()) == []
+    assert tampering.foreign(served, made(), NOW)
+    put_back(served, NOW)
+    assert tampering.foreign(served, made(), NOW) == []
     served["metadata"] |= {"generation": 4}
-    assert tampering.foreign(served, made()), "somebody has changed it since"
+    assert tampering.foreign(served, made(), NOW), "somebody has changed it since"
 
 
 @settings(deadline=None)
@@ -222,9 +247,7 @@ def test_each_put_back_waits_longer_than_the_one_before_up_to_a_bound(late: list
     served, now, before = with_variable("X_A", "1"), NOW, timedelta(0)
     assert tampering.due_in(served, now) == timedelta(0)
     for seconds in late:
-        served["metadata"] |= {
-            "annotations": tampering.restored(served, made(), now)["metadata"]["annotations"]
-        }
+        put_back(served, now)
         wait = tampering.due_in(served, now)
         assert before <= wait <= tampering.LONGEST_WAIT
         assert wait > timedelta(0)
@@ -233,10 +256,62 @@ def test_each_put_back_waits_longer_than_the_one_before_up_to_a_bound(late: list
     assert tampering.due_in(served, now + tampering.QUIET + timedelta(seconds=1)) == timedelta(0)
 
 
-@settings(deadline=None)
-@given(st.text() | st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z 1", "9 9 9"]))
-def test_an_odd_mark_is_no_mark(mark: str) -> None:
-    served = with_variable("X_A", "1")
-    served["metadata"] |= {"annotations": {labels.PUT_BACK: mark}}
+# ------------------------------------------------------------------ a mark that is none
+def is_none(served: dict[str, Any]) -> bool:
+    """It neither delays nor hides, and ours comes in its place."""
     assert tampering.due_in(served, NOW) == timedelta(0)
-    assert tampering.foreign(served, made())
+    assert tampering.foreign(served, made(), NOW)
+    ours = tampering.restored(served, made(), NOW)["metadata"]["annotations"][labels.PUT_BACK]
+    return bool(ours == f"{NOW:%Y-%m-%dT%H:%M:%SZ} 3 1")
+
+
+@settings(deadline=None)
+@given(
+    st.text()
+    | st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z 1", "9 9 9", f"{NOW:%FT%TZ} 0 1"])
+)
+def test_an_odd_mark_is_no_mark(mark: str) -> None:
+    assert is_none(marked(with_variable("X_A", "1"), mark))
+
+
+@pytest.mark.parametrize("generation", [2, 3])
+def test_a_mark_of_somebody_else_is_no_mark(generation: int) -> None:
+    mark = f"{NOW:%FT%TZ} {generation} 9"
+    assert tampering.due_in(marked(with_variable("X_A", "1"), mark), NOW) > timedelta(0)
+    assert is_none(marked(with_variable("X_A", "1"), mark, "kubectl-annotate"))
+    assert is_none(marked(with_variable("X_A", "1"), mark, "interlock"))
+
+
+def test_a_mark_that_somebody_has_applied_or_written_with_status_is_no_mark() -> None:
+    mark = f"{NOW:%FT%TZ} 3 9"
+    for how in ({"operation": "Apply"}, {"subresource": "status"}):
+        served = marked(with_variable("X_A", "1"), mark)
+        served["metadata"]["managedFields"][-1] |= how
+        assert is_none(served)
+
+
+@pytest.mark.parametrize("seconds", [1, 400_000_000])
+def test_a_mark_from_the_future_is_no_mark(seconds: int) -> None:
+    late = NOW + timedelta(seconds=seconds)
+    assert is_none(marked(with_variable("X_A", "1"), f"{late:%FT%TZ} 3 1"))
+
+
+def test_a_mark_of_another_deployment_of_the_name_is_no_mark() -> None:
+    assert is_none(marked(with_variable("X_A", "1"), f"{NOW:%FT%TZ} 4 1")), "a later generation"
+    assert is_none(marked(with_variable("X_A", "1"), "2025-12-31T23:59:59Z 3 1")), "older than it"
+
+
+@given(st.booleans())
+def test_what_is_kept_of_managed_fields_says_the_same(ours: bool) -> None:
+    served = marked(
+        with_variable("X_A", "1"), f"{NOW:%FT%TZ} 3 9", "interlock-put-back" if ours else "kubectl"
+    )
+    kept = copy.deepcopy(served)
+    kept["metadata"]["managedFields"] = tampering.telling(served)
+    assert len(tampering.telling(served)) == (2 if ours else 1)
+    assert tampering.due_in(kept, NOW) == tampering.due_in(served, NOW)
+    assert tampering.foreign(kept, made(), NOW) == tampering.foreign(served, made(), NOW)
+
+
+def test_of_an_untouched_deployment_nothing_is_kept() -> None:
+    assert tampering.telling(as_served(made())) == []

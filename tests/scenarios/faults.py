@@ -6,9 +6,11 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from interlock.adapters.memory import MemoryObjects
+from interlock.core.labels import FIELD_MANAGER
 from interlock.errors import InterlockError
 from tests.scenarios.rules import check_write
 
@@ -73,8 +75,9 @@ class Tapped:
     async def create(self, manifest: Manifest) -> Manifest:
         return await self._through("create", manifest, self._objects.create)
 
-    async def replace(self, manifest: Manifest) -> Manifest:
-        return await self._through("replace", manifest, self._objects.replace)
+    async def replace(self, manifest: Manifest, *, manager: str = FIELD_MANAGER) -> Manifest:
+        replaced = partial(self._objects.replace, manager=manager)
+        return await self._through("replace", manifest, replaced)
 
     async def replace_status(self, manifest: Manifest) -> Manifest:
         return await self._through("replace_status", manifest, self._objects.replace_status)

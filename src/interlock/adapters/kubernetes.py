@@ -142,21 +142,21 @@ class KubernetesObjects:
         )
         return _with_kind(manifest["kind"], answer)
 
-    async def replace(self, manifest: Manifest) -> Manifest:
+    async def replace(self, manifest: Manifest, *, manager: str = FIELD_MANAGER) -> Manifest:
         """Replace with the resourceVersion in the manifest as precondition."""
-        return await self._put(manifest, "")
+        return await self._put(manifest, "", manager)
 
     async def replace_status(self, manifest: Manifest) -> Manifest:
         """Replace the status subresource only."""
-        return await self._put(manifest, "status")
+        return await self._put(manifest, "status", FIELD_MANAGER)
 
-    async def _put(self, manifest: Manifest, sub: str) -> Manifest:
+    async def _put(self, manifest: Manifest, sub: str, manager: str) -> Manifest:
         meta = manifest["metadata"]
         if not meta.get("resourceVersion"):
             raise ValueError("a replace without metadata.resourceVersion would overwrite blindly")
         path = RESOURCES[manifest["kind"]].path(meta.get("namespace", ""), meta["name"], sub)
         verb = "update_status" if sub else "update"
-        params = {"fieldManager": FIELD_MANAGER}
+        params = {"fieldManager": manager}
         try:
             answer = await self._send(verb, "PUT", path, params=params, body=manifest)
         except _NotFound as error:

@@ -60,14 +60,14 @@ class MemoryObjects:
             raise Conflict(f"{manifest['kind']} {manifest['metadata']['name']} already exists")
         return self._create(manifest)
 
-    async def replace(self, manifest: Manifest) -> Manifest:
-        """Replace everything but status."""
+    async def replace(self, manifest: Manifest, *, manager: str = FIELD_MANAGER) -> Manifest:
+        """Replace everything but status. Who changed annotations is told; of other fields it is not."""
         existing = self._existing(manifest)
         kept = (
             {"status": existing["status"]} if manifest["kind"] in WITH_STATUS and "status" in existing else {}
         )
         body = {k: v for k, v in manifest.items() if k != "status" or manifest["kind"] not in WITH_STATUS}
-        return self._store(existing, body | kept)
+        return self._store(existing, _annotated_by(manager, existing, body | kept))
 
     async def replace_status(self, manifest: Manifest) -> Manifest:
         """Replace status alone."""
@@ -161,6 +161,30 @@ def _applied_by(manager: str, manifest: Manifest) -> Manifest:
     entry = {"manager": manager, "operation": "Apply"}
     known = meta.get("managedFields") or []
     return {**manifest, "metadata": {**meta, "managedFields": known if entry in known else [*known, entry]}}
+
+
+def _annotated_by(manager: str, existing: Manifest, manifest: Manifest) -> Manifest:
+    """Managed fields that are not given stay; who changes a value takes it over."""
+    meta, before = manifest["metadata"], existing["metadata"]
+    known = meta.get("managedFields") or before.get("managedFields") or []
+    old, new = before.get("annotations") or {}, meta.get("annotations") or {}
+    changed = {f"f:{key}" for key in new if old.get(key) != new[key]}
+    if not known and not changed:
+        return manifest
+    left = [_without_annotations(entry, changed) for entry in known]
+    if changed:
+        fields: Manifest = {"f:metadata": {"f:annotations": {key: {} for key in sorted(changed)}}}
+        left.append({"manager": manager, "operation": "Update", "fieldsV1": fields})
+    return {**manifest, "metadata": {**meta, "managedFields": left}}
+
+
+def _without_annotations(entry: Manifest, gone: set[str]) -> Manifest:
+    fields = entry.get("fieldsV1") or {}
+    owned = (fields.get("f:metadata") or {}).get("f:annotations") or {}
+    if not gone & owned.keys():
+        return entry
+    left = {key: value for key, value in owned.items() if key not in gone}
+    return {**entry, "fieldsV1": {**fields, "f:metadata": {**fields["f:metadata"], "f:annotations": left}}}
 
 
 def _merged(existing: Any, applied: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from interlock.core import adoption, sizes, tampering, workloads
+from interlock.core import adoption, labels, sizes, tampering, workloads
 from interlock.core.effects import ApplyChild, DeleteChild, Effect, RestoreChild, TellEvent
 from interlock.core.observation import (
     NOTHING,
@@ -60,7 +60,7 @@ def applied(seen: Observation, status: RolloutStatus, now: datetime) -> list[Eff
         found = {"ConfigMap": config, "Deployment": state.deployment, "Service": state.service}
         for manifest in desired:
             there = found[manifest["kind"]]
-            if there is not None and (others := tampering.foreign(there, manifest)):
+            if there is not None and (others := tampering.foreign(there, manifest, now)):
                 effects += _put_back(there, manifest, others, now)
             elif not _is_as(there, manifest) and not (taken and there is None):
                 effects.append(ApplyChild(manifest))
@@ -90,32 +90,35 @@ def _put_back(there: Manifest, desired: Manifest, others: list[Foreign], now: da
 def _told(name: str, others: list[Foreign]) -> str:
     first, more = others[0], len(others) - 1
     beside = f" and {more} more field{'s' if more > 1 else ''}" if more else ""
-    return f"{first.manager} has set {first.field}{beside} of Deployment {name}"
+    ours = first.manager in (labels.FIELD_MANAGER, labels.PUT_BACK_MANAGER)
+    who = f"somebody who writes as {first.manager}" if ours else first.manager
+    return f"{who} has set {first.field}{beside} of Deployment {name}"
 
 
 def put_back_in(seen: Observation, status: RolloutStatus, now: datetime) -> timedelta | None:
     """How long until pods that others changed are put back; None where there are none."""
-    found = [seen.workloads[name].deployment for name in _changed(seen, status)]
+    found = [seen.workloads[name].deployment for name in _changed(seen, status, now)]
     return min((tampering.due_in(one, now) for one in found if one is not None), default=None)
 
 
-def tampered(seen: Observation, status: RolloutStatus) -> str:
+def tampered(seen: Observation, status: RolloutStatus, now: datetime) -> str:
     """What others have set in pods of the workloads that must exist; empty as a rule."""
-    return "; ".join(_told(name, others) for name, others in _changed(seen, status).items())
+    return "; ".join(_told(name, others) for name, others in _changed(seen, status, now).items())
 
 
-def _changed(seen: Observation, status: RolloutStatus) -> dict[str, list[Foreign]]:
+def _changed(seen: Observation, status: RolloutStatus, now: datetime) -> dict[str, list[Foreign]]:
     """By workload."""
     running = {name: state.deployment for name, state in seen.workloads.items() if state.deployment}
     suspects = {name: found for name, found in running.items() if tampering.of_others(found)}
     if not suspects:
         return {}
-    changed = {}
+    changed: dict[str, list[Foreign]] = {}
     for name, want in wanted_workloads(seen, status).items():
         config = seen.workloads.get(want.identity.workload, NOTHING).config
         for manifest in _desired(seen, want, config) if name in suspects else ():
-            if manifest["kind"] == "Deployment" and (others := tampering.foreign(suspects[name], manifest)):
-                changed[name] = others
+            if manifest["kind"] == "Deployment":
+                others = tampering.foreign(suspects[name], manifest, now)
+                changed |= {name: others} if others else {}
     return changed
 
 

@@ -35,7 +35,7 @@ def conditions(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
         said[ConditionType.STALLED] = (TRUE, verdict[1], verdict[2])
     elif verdict[0] is not TRUE:
         said[ConditionType.RECONCILING] = (TRUE, verdict[1], verdict[2])
-    return said | _traffic_shifted(seen) | _metrics(seen, now) | _intact(seen) | _steering(seen, now)
+    return said | _traffic_shifted(seen) | _metrics(seen, now) | _intact(seen, now) | _steering(seen, now)
 
 
 # ------------------------------------------------------------------ Ready
@@ -241,14 +241,14 @@ def _lately(seen: Observation, now: datetime) -> str:
     return "samples of the candidate are fresh"
 
 
-def _intact(seen: Observation) -> dict[ConditionType, Said]:
+def _intact(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
     attempt = seen.rollout.status.attempt
     if attempt is None:
         return {}
     if attempt.reason == Cause.CONTENT_CHANGED:
         text = "the candidate's content was changed after its test began"
         return {ConditionType.IMMUTABLE_INTACT: (FALSE, Reason.CONTENT_CHANGED, text)}
-    if tampered := children.tampered(seen, seen.rollout.status):
+    if tampered := children.tampered(seen, seen.rollout.status, now):
         text = f"{tampered}: it is being put back, ever more seldom while it is set again: stop who sets it"
         return {ConditionType.IMMUTABLE_INTACT: (FALSE, Reason.CONTENT_CHANGED, text[:1024])}
     if missing := waits.missing(seen):

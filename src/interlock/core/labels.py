@@ -16,6 +16,8 @@ PUT_BACK = f"{PREFIX}/put-back"
 """Annotation on a Deployment of ours: when its pods were last put back, from which generation, how often."""
 
 FIELD_MANAGER = "interlock"
+PUT_BACK_MANAGER = "interlock-put-back"
+"""Under another name than our applies: who updates a child of ours as `interlock` is then not us."""
 DOCUMENT_MOUNT = "/etc/interlock/agent"
 DOCUMENT_KEY = "agent.json"
 TEMPLATE_KEY = "template.json"

@@ -2,12 +2,13 @@
 
 Known by `metadata.managedFields`, so that neither what the API server fills in nor what an admission webhook
 adds to our own request counts. Pods' labels and annotations are nobody's content: a restart is told by one.
+As `labels.FIELD_MANAGER` we only apply, as `labels.PUT_BACK_MANAGER` only update: else it was somebody else.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from interlock.model.base import read_time
 _PODS = ("f:spec", "f:template", "f:spec")
 _ITSELF = "."
 _ABSENT = object()
+_MARKED = ("f:metadata", "f:annotations", f"f:{labels.PUT_BACK}")
 LONGEST_WAIT = timedelta(seconds=300)
 QUIET = 2 * LONGEST_WAIT
 """After this long the waits begin anew."""
@@ -45,61 +47,81 @@ class Foreign:
 
 def of_others(deployment: Manifest) -> list[Manifest]:
     """The entries of `managedFields` that say who else owns fields of the pods; empty as a rule."""
-    return [
-        entry
-        for entry in mappings(mapping(deployment.get("metadata")).get("managedFields"))
-        if entry.get("manager") != labels.FIELD_MANAGER and _pods(entry)
+    return [entry for entry in _entries(deployment) if not _is_our_apply(entry) and _pods(entry)]
+
+
+def telling(deployment: Manifest) -> list[Manifest]:
+    """What is read here of `managedFields`, which are large: `of_others`, and that the mark is ours."""
+    mark: list[Manifest] = [
+        {
+            "manager": labels.PUT_BACK_MANAGER,
+            "operation": "Update",
+            "fieldsV1": {"f:metadata": {"f:annotations": {f"f:{labels.PUT_BACK}": {}}}},
+        }
     ]
+    others = of_others(deployment)
+    is_told = any(_is_our_mark(entry) for entry in others)
+    return others if is_told or not _is_marked_by_us(deployment) else [*others, *mark]
 
 
-def foreign(observed: Manifest, desired: Manifest) -> list[Foreign]:
+def foreign(observed: Manifest, desired: Manifest, now: datetime) -> list[Foreign]:
     """What others have set otherwise than in `desired`, or beside it; in order of the field, each once."""
     entries = of_others(observed)
-    if not entries or _changed_nothing(observed):
+    if not entries or _changed_nothing(observed, now):
         return []
     found, made = _pod_spec(observed), _pod_spec(desired)
     told = {
         path: text(entry.get("manager"))
         for entry in entries
-        for path in _otherwise(_pods(entry), found, made, "spec.template.spec", created=_created(entry))
+        for path in _otherwise(
+            _pods(entry), found, made, "spec.template.spec", defaults=_owns_defaults(entry)
+        )
     }
     return [Foreign(manager, path) for path, manager in sorted(told.items())]
 
 
-def last_put_back(observed: Manifest) -> PutBack | None:
-    """As the Deployment's annotation says; None where that says nothing."""
-    written = text(mapping(mapping(observed.get("metadata")).get("annotations")).get(labels.PUT_BACK))
-    at, *numbers = written.split(" ")
+def last_put_back(observed: Manifest, now: datetime) -> PutBack | None:
+    """As the Deployment's annotation says; None where that says nothing.
+
+    Whoever may edit the Deployment can write one: what counts is ours by the API server's record, and neither
+    from the future nor of another Deployment that had this name.
+    """
+    meta = mapping(observed.get("metadata"))
+    at, *numbers = text(mapping(meta.get("annotations")).get(labels.PUT_BACK)).split(" ")
     found = read_time(at)
     if found is None or len(numbers) != 2 or not all(n.isascii() and n.isdigit() for n in numbers):
         return None
     generation, times = (int(number[:9]) for number in numbers)
-    return PutBack(found, generation, times)
+    begun = read_time(meta.get("creationTimestamp")) or found
+    if not (begun <= found <= now and 0 < generation <= whole(meta.get("generation"))):
+        return None
+    return PutBack(found, generation, times) if _is_marked_by_us(observed) else None
 
 
 def due_in(observed: Manifest, now: datetime) -> timedelta:
     """How long until the pods may be put back: 0 the first time, then 2, 4, 8 s and at last `LONGEST_WAIT`: a
     controller that writes the same again and again must not have pods restarted all the time."""
-    last = last_put_back(observed)
+    last = last_put_back(observed, now)
     if last is None or now - last.at > QUIET:
         return timedelta(0)
     wait = min(timedelta(seconds=2 ** min(last.times, 9)), LONGEST_WAIT)
     return min(max(timedelta(0), last.at + wait - now), wait)
 
 
-def _changed_nothing(observed: Manifest) -> bool:
+def _changed_nothing(observed: Manifest, now: datetime) -> bool:
     """Had the last put-back nothing to change, and was nothing changed since? Then others own what is as we
     make it, such as a default that somebody has changed and changed back."""
-    last = last_put_back(observed)
-    return last is not None and 0 < last.generation == whole(observed["metadata"].get("generation"))
+    last = last_put_back(observed, now)
+    return last is not None and last.generation == whole(observed["metadata"].get("generation"))
 
 
-def _created(entry: Manifest) -> bool:
+def _owns_defaults(entry: Manifest) -> bool:
     """Did this manager bring the whole object, as a restored backup does? The selector is written only then.
 
-    It owns the API server's defaults as well. So does what stands for "before the first apply".
+    It owns the API server's defaults as well. So do what stands for "before the first apply" and a put-back.
     """
-    return "f:selector" in mapping(mapping(entry.get("fieldsV1")).get("f:spec"))
+    created = "f:selector" in mapping(mapping(entry.get("fieldsV1")).get("f:spec"))
+    return created or entry.get("manager") == labels.PUT_BACK_MANAGER
 
 
 def restored(observed: Manifest, desired: Manifest, now: datetime) -> Manifest:
@@ -108,7 +130,7 @@ def restored(observed: Manifest, desired: Manifest, now: datetime) -> Manifest:
     Annotations of the pods stay, so that a restart that somebody asked for is not asked for twice.
     """
     meta = {key: value for key, value in observed["metadata"].items() if key != "managedFields"}
-    last = last_put_back(observed)
+    last = last_put_back(observed, now)
     times = 1 if last is None or now - last.at > QUIET else last.times + 1
     mark = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} {whole(meta.get('generation'))} {times}"
     meta["annotations"] = {**mapping(meta.get("annotations")), labels.PUT_BACK: mark}
@@ -120,9 +142,32 @@ def restored(observed: Manifest, desired: Manifest, now: datetime) -> Manifest:
     return {**observed, "metadata": meta, "spec": {**spec, "template": template}}
 
 
+def _entries(deployment: Manifest) -> list[Manifest]:
+    return mappings(mapping(deployment.get("metadata")).get("managedFields"))
+
+
+def _is_our_apply(entry: Manifest) -> bool:
+    return (entry.get("manager"), entry.get("operation")) == (labels.FIELD_MANAGER, "Apply")
+
+
+def _is_marked_by_us(deployment: Manifest) -> bool:
+    """Who changes a value takes it over: ours is what nobody has changed since."""
+    return any(_is_our_mark(entry) for entry in _entries(deployment))
+
+
+def _is_our_mark(entry: Manifest) -> bool:
+    updated = (entry.get("manager"), entry.get("operation")) == (labels.PUT_BACK_MANAGER, "Update")
+    *above, mark = _MARKED
+    return updated and not entry.get("subresource") and mark in _below(entry, above)
+
+
 def _pods(entry: Manifest) -> Manifest:
+    return _below(entry, _PODS)
+
+
+def _below(entry: Manifest, keys: Iterable[str]) -> Manifest:
     fields = mapping(entry.get("fieldsV1"))
-    for key in _PODS:
+    for key in keys:
         fields = mapping(fields.get(key))
     return fields
 
@@ -135,9 +180,9 @@ def _pod_spec(deployment: Manifest) -> Manifest:
     return mapping(_template(deployment).get("spec"))
 
 
-def _otherwise(fields: Manifest, found: Any, made: Any, path: str, *, created: bool) -> Iterator[str]:
-    """Paths of the outermost fields that are owned, there, and not as they were made. Of a manager that
-    created the object only items of lists count beside what we make: those are never defaults."""
+def _otherwise(fields: Manifest, found: Any, made: Any, path: str, *, defaults: bool) -> Iterator[str]:
+    """Paths of the outermost fields that are owned, there, and not as they were made. Where
+    `defaults` are owned too, only items of lists count beside what we make: those are never defaults."""
     for key, below in fields.items():
         if key == _ITSELF:
             continue
@@ -146,10 +191,10 @@ def _otherwise(fields: Manifest, found: Any, made: Any, path: str, *, created: b
             continue
         name = path + _shown(key)
         inner = {k: v for k, v in mapping(below).items() if k != _ITSELF}
-        if wanted is _ABSENT and (key.startswith("k:") or not created):
+        if wanted is _ABSENT and (key.startswith("k:") or not defaults):
             yield name
         elif inner:
-            yield from _otherwise(inner, there, wanted, name, created=created)
+            yield from _otherwise(inner, there, wanted, name, defaults=defaults)
         elif wanted is _ABSENT:
             continue
         elif not covers(there, wanted):

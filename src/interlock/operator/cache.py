@@ -141,7 +141,7 @@ def _marks(manifest: Manifest) -> Iterator[_Mark]:
 
 
 def trimmed(manifest: Manifest) -> Manifest:
-    """Without what no decision reads: managed fields, but for those of others in pods that we made, and
+    """Without what no decision reads: managed fields, but for those that tell of tampering with our pods, and
     kubectl's copy of the object; of endpoints all but whether they are ready. Only while nobody owns the
     object are needed our own mark in the managed fields, and the document of a ConfigMap of ours."""
     meta = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}
@@ -151,8 +151,8 @@ def trimmed(manifest: Manifest) -> Manifest:
         meta["annotations"] = {k: v for k, v in meta["annotations"].items() if k != _NOISE}
     kept = {**manifest, "metadata": meta}
     match manifest["kind"]:
-        case "Deployment" if others := tampering.of_others(manifest):
-            meta["managedFields"] = [*meta.get("managedFields", ()), *others]
+        case "Deployment" if told := tampering.telling(manifest):
+            meta["managedFields"] = [*meta.get("managedFields", ()), *told]
         case "ConfigMap" if meta.get("ownerReferences") and labels.DOCUMENT_KEY in mapping(kept.get("data")):
             kept["data"] = {k: v for k, v in kept["data"].items() if k != labels.DOCUMENT_KEY}
         case "EndpointSlice":

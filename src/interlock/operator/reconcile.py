@@ -24,6 +24,7 @@ from interlock.core.effects import (
     TellEvent,
     WriteRoute,
 )
+from interlock.core.labels import PUT_BACK_MANAGER
 from interlock.core.observation import Observation
 from interlock.errors import Conflict, DependencyError, InterlockError, SpecError, TransientError
 from interlock.model.agentversion import AgentVersion
@@ -178,7 +179,7 @@ class Reconciler:
             case WriteRoute(manifest) | ApplyChild(manifest):
                 self._cache.put(await self._objects.apply(manifest))
             case RestoreChild(manifest):
-                self._cache.put(await self._objects.replace(manifest))
+                self._cache.put(await self._objects.replace(manifest, manager=PUT_BACK_MANAGER))
             case DeleteChild(kind, namespace, name, uid):
                 await self._objects.delete(kind, namespace, name, uid)
             case RecordEntries():

@@ -10,9 +10,11 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+from interlock.core.labels import FIELD_MANAGER
 from interlock.model.release import Stage
 from interlock.model.rolloutstatus import RolloutStatus
 from interlock.operator.app import serve
@@ -55,8 +57,9 @@ class Doomed:
     async def create(self, manifest: Manifest) -> Manifest:
         return await self._write(f"create {manifest['kind']}", manifest, self._objects.create)
 
-    async def replace(self, manifest: Manifest) -> Manifest:
-        return await self._write(f"append {manifest['kind']}", manifest, self._objects.replace)
+    async def replace(self, manifest: Manifest, *, manager: str = FIELD_MANAGER) -> Manifest:
+        replaced = partial(self._objects.replace, manager=manager)
+        return await self._write(f"append {manifest['kind']}", manifest, replaced)
 
     async def replace_status(self, manifest: Manifest) -> Manifest:
         return await self._write(await self._move(manifest), manifest, self._objects.replace_status)
