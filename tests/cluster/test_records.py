@@ -149,6 +149,25 @@ async def test_29_a_controller_that_sets_it_again_and_again_is_met_ever_more_sel
     await story.until(healthy("v1"))
 
 
+async def test_29_a_size_does_not_wait_for_a_put_back(story: Story) -> None:
+    """As if put back often of late: the next time is five minutes away."""
+    await story.first_version()
+    name = await story.stable()
+    found = await deployment(story, name)
+    mark = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {found['metadata']['generation']} 9"
+    ours = f"--field-manager={labels.PUT_BACK_MANAGER}"
+    await story.kubectl("annotate", ours, f"deployment/{name}", f"{labels.PUT_BACK}={mark}")
+    await story.kubectl("set", "env", f"deployment/{name}", "DEBUG=a-secret")
+    await story.until(lambda found: condition(found, "ImmutableIntact")[0] == "False")
+    made = await pod_spec(story, name)
+    for size in (3, 2):
+        await story.scale(size)
+        await until(partial(has_size, story, name, size), 20, "the size to follow")
+    assert await is_as(story, name, made), "the variable is still there"
+    assert await was_put_back(story, name, 9)
+    assert "ContentPutBack" not in await story.told()
+
+
 @pytest.mark.parametrize("writer", ["kubectl-patch", "interlock"])
 async def test_29_a_forged_mark_neither_delays_nor_hides(story: Story, writer: str) -> None:
     """In one request with the variable: it says that a put-back of just this generation changed nothing."""

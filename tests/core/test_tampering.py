@@ -256,6 +256,17 @@ def test_each_put_back_waits_longer_than_the_one_before_up_to_a_bound(late: list
     assert tampering.due_in(served, now + tampering.QUIET + timedelta(seconds=1)) == timedelta(0)
 
 
+@given(st.integers(min_value=0, max_value=9))
+def test_another_size_changes_nothing_else(size: int) -> None:
+    served = with_variable("X_A", "1")
+    resized = tampering.resized(served, size)
+    assert (resized is None) is (size == 2)
+    if resized is not None:
+        assert resized["spec"] == served["spec"] | {"replicas": size}
+        assert resized["metadata"].items() <= served["metadata"].items(), "with the precondition"
+        assert "managedFields" not in resized["metadata"]
+
+
 # ------------------------------------------------------------------ a mark that is none
 def is_none(served: dict[str, Any]) -> bool:
     """It neither delays nor hides, and ours comes in its place."""

@@ -75,9 +75,11 @@ def _is_as(there: Manifest | None, desired: Manifest) -> bool:
 
 
 def _put_back(there: Manifest, desired: Manifest, others: list[Foreign], now: datetime) -> list[Effect]:
-    """Told first, and once: by whom and what, never the value. Nothing while its time has not come."""
+    """Told first, and once: by whom and what, never the value. Until its time has come only the size is
+    written: it is not content, and an apply would put back with it what of ours was set otherwise."""
     if tampering.due_in(there, now):
-        return []
+        resized = tampering.resized(there, desired["spec"]["replicas"])
+        return [RestoreChild(resized)] if resized else []
     what = _told(there["metadata"]["name"], others)
     mark = hashlib.sha256(what.encode()).hexdigest()[:10]
     remedy = "it is taken away again, for it was not tested: change the AgentVersion or the template instead"

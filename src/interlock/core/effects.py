@@ -26,7 +26,7 @@ class ApplyChild:
 
 @dataclass(frozen=True, slots=True)
 class RestoreChild:
-    """Replace a Deployment of ours in which others have set fields; `metadata.resourceVersion` is set."""
+    """Replace a Deployment of ours in which others have set fields, or its size; `resourceVersion` is set."""
 
     manifest: Manifest
 

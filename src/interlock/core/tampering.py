@@ -129,7 +129,7 @@ def restored(observed: Manifest, desired: Manifest, now: datetime) -> Manifest:
 
     Annotations of the pods stay, so that a restart that somebody asked for is not asked for twice.
     """
-    meta = {key: value for key, value in observed["metadata"].items() if key != "managedFields"}
+    meta = _to_be_written(observed)
     last = last_put_back(observed, now)
     times = 1 if last is None or now - last.at > QUIET else last.times + 1
     mark = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} {whole(meta.get('generation'))} {times}"
@@ -140,6 +140,19 @@ def restored(observed: Manifest, desired: Manifest, now: datetime) -> Manifest:
     noted = noted | mapping(pod_meta.get("annotations"))
     template = {**spec["template"], "metadata": {**pod_meta, "annotations": noted}}
     return {**observed, "metadata": meta, "spec": {**spec, "template": template}}
+
+
+def resized(observed: Manifest, replicas: int) -> Manifest | None:
+    """The Deployment as it is, but for its size; None where that is right."""
+    spec = mapping(observed.get("spec"))
+    if spec.get("replicas") == replicas:
+        return None
+    return {**observed, "metadata": _to_be_written(observed), "spec": {**spec, "replicas": replicas}}
+
+
+def _to_be_written(observed: Manifest) -> Manifest:
+    """Its metadata without the managed fields: who writes them takes them over from the API server."""
+    return {key: value for key, value in observed["metadata"].items() if key != "managedFields"}
 
 
 def _entries(deployment: Manifest) -> list[Manifest]:
