@@ -105,6 +105,20 @@ async def test_29_a_child_changed_by_hand_is_repaired(story: Story) -> None:
     await story.until(healthy("v1"))
 
 
+async def test_29_a_service_led_elsewhere_by_hand_is_repaired(story: Story) -> None:
+    await story.first_version()
+    stable = await story.stable()
+    elsewhere = '{"spec":{"type":"ExternalName","externalName":"elsewhere.example.com"}}'
+    await story.kubectl("patch", f"service/{stable}", "--type=merge", "-p", elsewhere)
+
+    async def repaired() -> bool:
+        (spec,) = [m["spec"] for m in await story.all("Service")]
+        return bool(spec["type"] == "ClusterIP")
+
+    await until(repaired, 10, "the Service to be repaired")
+    await story.until(healthy("v1"))
+
+
 async def test_29_what_lost_labels_and_owner_is_ours_again_and_turns_back(story: Story) -> None:
     await story.first_version(strategy=CANARY_FIRST)
     await story.release("v2")

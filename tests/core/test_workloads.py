@@ -234,6 +234,21 @@ def test_the_stable_version_is_kept_whole_at_rest() -> None:
         assert [e.manifest["kind"] for e in effects if isinstance(e, ApplyChild)] == [kind]
 
 
+@pytest.mark.parametrize(
+    "edit", [{"type": "ExternalName", "externalName": "elsewhere"}, {"sessionAffinity": "ClientIP"}]
+)
+def test_a_service_that_somebody_leads_elsewhere_is_applied_again(edit: dict[str, str]) -> None:
+    seen = at_rest()
+    name = identity(V1).workload
+    state = seen.workloads[name]
+    assert state.service is not None
+    led = replace(state, service={**state.service, "spec": {**state.service["spec"], **edit}})
+    assert children.applied(seen, seen.rollout.status, NOW) == []
+    [effect] = children.applied(_with(seen, name, led), seen.rollout.status, NOW)
+    assert isinstance(effect, ApplyChild)
+    assert effect.manifest["spec"]["type"] == "ClusterIP"
+
+
 def _with(seen: Any, name: str, state: WorkloadState) -> Any:
     return replace(seen, workloads={**seen.workloads, name: state})
 

@@ -255,6 +255,8 @@ def service(rollout: Rollout, workload: str, *, mode: str) -> Manifest:
         "kind": "Service",
         "metadata": _metadata(rollout, name, name, **{labels.MODE: mode}),
         "spec": {
+            "type": "ClusterIP",  # said: a name elsewhere, or an affinity, would pass by pods and weights
+            "sessionAffinity": "None",
             "selector": {labels.WORKLOAD: name},
             "ports": [{"name": "http", "port": port, "targetPort": port, "protocol": "TCP"}],
         },
