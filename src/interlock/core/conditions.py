@@ -281,10 +281,13 @@ def _next_queued(seen: Observation, attempt: Attempt, now: datetime) -> Said | N
     next_one = happened.other_wanted(seen, attempt, now)
     if next_one is None or attempt.stage not in waits.ACTIVE or attempt.stage is Stage.REVERTING:
         return None
+    held = wanted.kept_back(seen)
     if attempt.stage is Stage.SOAKING:
-        return TRUE, Reason.SOAK_GOES_FIRST, f"{next_one}; it starts when the soak is over"
+        then = f"nothing starts when the soak is over: {held}" if held else "it starts when the soak is over"
+        return TRUE, Reason.SOAK_GOES_FIRST, f"{next_one}; {then}"
     if halted := clock.halted(seen.rollout):
-        return TRUE, _halt(seen), f"{next_one}; it supersedes the running one, but not while {halted}"
+        then = f"; nothing starts then: {held}" if held else ""
+        return TRUE, _halt(seen), f"{next_one}; it supersedes the running one, but not while {halted}{then}"
     return None
 
 
