@@ -116,7 +116,7 @@ class Operator:
             self.observer.forget(manifest["metadata"]["uid"])
             self.telemetry.forget(namespace, name)
         elif kind == "AgentVersion":
-            self.observer.forget_version(namespace, name)
+            self.observer.versions.forget(namespace, name)
         elif kind == "MetricTemplate":
             self.templates.forget(name)
 

@@ -8,9 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pydantic import ValidationError
-
-from interlock.core import adoption, labels, traffic, versions, workloads
+from interlock.core import adoption, labels, traffic, workloads
 from interlock.core.baseline import is_blank
 from interlock.core.ledger import release_of
 from interlock.core.memory import prunable, remember
@@ -30,11 +28,10 @@ from interlock.core.obstacles import Pod, Surroundings, claims_of, clone_labels,
 from interlock.core.parts import mapping, mappings, whole
 from interlock.core.plans import plan_problem
 from interlock.core.wanted import identity_of, is_at_rest, kept_back, serves
-from interlock.errors import DependencyError, SpecError
-from interlock.model.agentversion import AgentVersion
-from interlock.model.base import first_problem
+from interlock.errors import SpecError
 from interlock.model.release import Stage, VersionIdentity
 from interlock.model.rollout import Rollout
+from interlock.operator.agentversions import AgentVersions
 from interlock.operator.cache import SERVICE, Cache
 from interlock.operator.evidence import Evidence
 from interlock.operator.metrictemplates import MetricTemplates
@@ -52,13 +49,6 @@ minute, and the evidence's one, keep an attempt within its six requests."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Assessed:
-    uid: str
-    generation: int
-    result: versions.Assessment
-
-
-@dataclass(frozen=True, slots=True)
 class _Remembered:
     key: object
     memory: Memory | None
@@ -66,7 +56,7 @@ class _Remembered:
 
 
 class Observer:
-    """Assesses AgentVersions once per generation: their content cannot change without it."""
+    """Keeps what a look would otherwise have to reckon anew: assessments, and what Releases remember."""
 
     def __init__(
         self,
@@ -84,19 +74,19 @@ class Observer:
         self._neighbours = neighbours
         self._evidence = evidence
         self.templates = templates
+        self.versions = AgentVersions(objects, cache, templates)
         self._timing = timing
         self._gates_refresh = timedelta(seconds=gates_refresh)
         self._written: dict[str, datetime] = {}
-        self._assessed: dict[tuple[str, str], _Assessed] = {}
         self._remembered: dict[str, _Remembered] = {}
 
     async def observe(self, rollout: Rollout, now: datetime) -> Observation:
         """Everything that a decision about `rollout` may look at."""
         meta, status = rollout.metadata, rollout.status
-        target = await self._wanted(rollout)
+        target = await self.versions.wanted(rollout)
         candidate: Target | Unusable | None = None
         if status.candidate is not None:
-            candidate = await self._tested(meta.namespace, status.candidate.version)
+            candidate = await self.versions.tested(meta.namespace, status.candidate.version)
         route = self._cache.get("HTTPRoute", meta.namespace, meta.name)
         remembered = self._memory(rollout, route)
         memory = remembered.memory
@@ -104,9 +94,9 @@ class Observer:
         known = await self.templates.confirmed(rollout)
         baseline: Target | Unusable | None = None
         if memory is not None and memory.stable is not None and is_blank(status):
-            baseline = await self.version(meta.namespace, memory.stable.version)
+            baseline = await self.versions.named(meta.namespace, memory.stable.version)
         elif status.stable is not None and works.get(status.stable.workload, NOTHING).config is None:
-            baseline = await self.version(meta.namespace, status.stable.version)
+            baseline = await self.versions.named(meta.namespace, status.stable.version)
         seen = Observation(
             rollout=rollout,
             timing=self._timing,
@@ -143,78 +133,6 @@ class Observer:
     def _is_due(self, uid: str, now: datetime, after: timedelta) -> bool:
         written = self._written.get(uid)
         return written is None or now - written >= after
-
-    async def version(self, namespace: str, name: str, agent: str = "") -> Target | Unusable:
-        """An AgentVersion as something that can be served, by `agent` if one is given, or why it cannot."""
-        manifest = await self._agent_version(namespace, name)
-        if manifest is None:
-            return _missing(name)
-        return await self._assessed_as(manifest, agent)
-
-    async def _assessed_as(self, manifest: Manifest, agent: str = "") -> Target | Unusable:
-        name = manifest["metadata"]["name"]
-        try:
-            found = await self.assess(manifest)
-        except SpecError as error:
-            return Unusable(Reason.INVALID_SPEC, f"AgentVersion {name}: {error}"[:1024])
-        except DependencyError as error:
-            return Unusable(Reason.DEPENDENCY_NOT_READY, f"AgentVersion {name}: {error}"[:1024])
-        of = manifest["spec"]["agent"]
-        if agent and of != agent:
-            text = f"AgentVersion {name} is of agent {of}, not of {agent}: correct spec.versionRef"
-            return Unusable(Reason.INVALID_SPEC, text)
-        uid = manifest["metadata"]["uid"]
-        return Target(name, uid, found.digest, versions.render_json(found.document), found.expected)
-
-    async def _wanted(self, rollout: Rollout) -> Target | Unusable:
-        """What `spec.versionRef` names; where there is nothing of that name, with what to do about it."""
-        namespace, name = rollout.metadata.namespace, rollout.spec.version_ref.name
-        manifest = await self._agent_version(namespace, name)
-        if manifest is None:
-            found = _missing(name)
-            return replace(found, message=f"{found.message}: create it or correct spec.versionRef")
-        return await self._assessed_as(manifest, rollout.spec.agent)
-
-    async def _tested(self, namespace: str, name: str) -> Target | Unusable | None:
-        """The AgentVersion under test: gone is a reason to turn back, not assessable says nothing."""
-        manifest = await self._agent_version(namespace, name)
-        found = _missing(name) if manifest is None else await self._assessed_as(manifest)
-        return found if manifest is None or isinstance(found, Target) else None
-
-    async def _agent_version(self, namespace: str, name: str) -> Manifest | None:
-        cached = self._cache.get("AgentVersion", namespace, name)
-        if cached is not None:
-            return cached
-        # absence decides about traffic: the watch may only be late
-        fresh = await self._objects.get("AgentVersion", namespace, name)
-        if fresh is not None:
-            self._cache.put(fresh)
-        return fresh
-
-    async def assess(self, manifest: Manifest) -> versions.Assessment:
-        """Digest and document of an AgentVersion. Raises SpecError or DependencyError."""
-        meta = manifest["metadata"]
-        place = (meta["namespace"], meta["name"])
-        known = self._assessed.get(place)
-        if known and (known.uid, known.generation) == (meta["uid"], meta.get("generation", 0)):
-            return known.result
-        try:
-            version = AgentVersion.read(manifest)
-        except ValidationError as error:
-            raise SpecError(first_problem(error)) from error
-        referenced = {
-            ref.name: await self._objects.get("ConfigMap", meta["namespace"], ref.name)
-            for ref in versions.references(version)
-        }
-        result = versions.assess(version, referenced)
-        self._assessed[place] = _Assessed(meta["uid"], meta.get("generation", 0), result)
-        self.templates.learn_tools(*place, meta["uid"], versions.run_in_shadow(result.document))
-        return result
-
-    def forget_version(self, namespace: str, name: str) -> None:
-        """The AgentVersion is gone."""
-        self._assessed.pop((namespace, name), None)
-        self.templates.forget_tools(namespace, name)
 
     def _template(self, rollout: Rollout) -> Template | Unusable:
         name = rollout.spec.workload.template_ref.name
@@ -342,10 +260,6 @@ class Observer:
         )
         entries = mappings((release or {}).get("entries"))
         return max((whole(entry.get("seq")) for entry in entries), default=0)
-
-
-def _missing(name: str) -> Unusable:
-    return Unusable(Reason.DEPENDENCY_NOT_READY, f"AgentVersion {name} does not exist")
 
 
 def _known(rollout: Rollout, memory: Memory | None) -> list[VersionIdentity]:

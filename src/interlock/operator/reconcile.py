@@ -233,7 +233,7 @@ class Reconciler:
         outcome: versions.Assessment | SpecError | DependencyError
         try:
             version = AgentVersion.read(manifest)
-            outcome = await self._observer.assess(manifest)
+            outcome = await self._observer.versions.assess(manifest)
         except ValidationError as error:
             wire = status.unreadable(manifest, first_problem(error), self._now())
             await self._write_status(manifest, wire)

@@ -170,7 +170,7 @@ class Process:
                 for key in routing.concerned(self.cache, manifest):
                     self._wake(key)
             if event == "DELETED" and changed and manifest["kind"] == "AgentVersion":
-                self._observer.forget_version(NAMESPACE, manifest["metadata"]["name"])
+                self._observer.versions.forget(NAMESPACE, manifest["metadata"]["name"])
 
     def _wake(self, key: Key) -> None:
         if key == KEY:
