@@ -190,6 +190,31 @@ async def test_29_a_forged_mark_neither_delays_nor_hides(story: Story, writer: s
     await story.until(healthy("v1"))
 
 
+async def test_29_what_is_applied_under_our_name_is_applied_over(story: Story) -> None:
+    """The API server's record tells names, not users: this one cannot be told from us."""
+    await story.first_version()
+    name = await story.stable()
+    before = await deployment(story, name)
+    made = before["spec"]["template"]["spec"]
+    forged = copy.deepcopy(before)
+    (container,) = forged["spec"]["template"]["spec"]["containers"]
+    container["image"] = "other:1"
+    container["env"].append({"name": "DEBUG", "value": "a-secret"})
+    forged["metadata"] = {key: before["metadata"][key] for key in ("name", "namespace", "labels")}
+    ours = ("--server-side", "--force-conflicts", f"--field-manager={labels.FIELD_MANAGER}")
+    await story.kubectl("apply", *ours, "-f", "-", stdin=json.dumps(forged))
+    await until(partial(is_as, story, name, made), 10, "image and variable to be gone")
+    found = await story.until(lambda found: condition(found, "ImmutableIntact")[0] == "True")
+    assert "ContentPutBack" not in await story.told()
+    said = [
+        c["message"]
+        for one in story.land.witness.history(story.namespace, "Rollout")
+        for c in one.manifest.get("status", {}).get("conditions", [])
+        if (c["type"], c["status"]) == ("ImmutableIntact", "False")
+    ]
+    assert any(message.startswith(f"pods of Deployment {name} are not made") for message in said), found
+
+
 async def was_put_back(story: Story, name: str, times: int) -> bool:
     """So often, as the Deployment itself says."""
     noted = (await deployment(story, name))["metadata"].get("annotations", {}).get(labels.PUT_BACK, "")

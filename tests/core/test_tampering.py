@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,8 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.core import labels, tampering, workloads
+from interlock.core.decide import Decision, decide
+from interlock.core.effects import ApplyChild
+from interlock.core.observation import Target
 from interlock.core.tampering import Foreign
-from tests.core.seen import NOW, V2, identity, parsed, template
+from interlock.model.release import Stage
+from interlock.reasons import ConditionType
+from tests.core.seen import NOW, V1, V2, after, identity, parsed, template, trying
 
 NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{0,9}", fullmatch=True).map(lambda name: f"X_{name}")
 AGENT = 'k:{"name":"agent"}'
@@ -326,3 +332,44 @@ def test_what_is_kept_of_managed_fields_says_the_same(ours: bool) -> None:
 
 def test_of_an_untouched_deployment_nothing_is_kept() -> None:
     assert tampering.telling(as_served(made())) == []
+
+
+# ------------------------------------------------------------------ what is told of it
+CHANGED: list[dict[str, Any]] = [{"image": "other:1"}, {"env": []}, {"command": ["sh"], "volumeMounts": []}]
+
+
+@pytest.mark.parametrize("change", CHANGED)
+@pytest.mark.parametrize("version", [V1, V2])
+def test_pods_that_are_not_as_made_are_not_called_intact_whoever_changed_them(
+    change: dict[str, Any], version: Target
+) -> None:
+    seen = trying(Stage.RUNNING, 0)
+    name = identity(version).workload
+    changed = copy.deepcopy(seen.workloads[name].deployment)
+    assert changed is not None
+    agent(changed).update(change)
+    state = replace(seen.workloads[name], deployment=changed)
+    seen = replace(seen, workloads={**seen.workloads, name: state})
+    found = decide(seen, NOW)
+    said = f"pods of Deployment {name} are not made as they were"
+    assert intact(found) == ("False", True)
+    (told,) = (c.message for c in found.status.conditions if c.type == ConditionType.IMMUTABLE_INTACT)
+    assert told.startswith(said)
+    assert intact(decide(after(seen, found.status, found.effects), NOW)) == ("True", False)
+
+
+def intact(decision: Decision) -> tuple[str, bool]:
+    """What is said, and whether something is applied."""
+    (said,) = (c.status for c in decision.status.conditions if c.type == ConditionType.IMMUTABLE_INTACT)
+    return said.value, any(isinstance(effect, ApplyChild) for effect in decision.effects)
+
+
+@pytest.mark.parametrize("size", [0, 9])
+def test_another_size_says_nothing_against_pods(size: int) -> None:
+    seen = trying(Stage.RUNNING, 0)
+    name = identity(V2).workload
+    changed = copy.deepcopy(seen.workloads[name].deployment)
+    assert changed is not None
+    changed["spec"]["replicas"] = size
+    state = replace(seen.workloads[name], deployment=changed)
+    assert intact(decide(replace(seen, workloads={**seen.workloads, name: state}), NOW)) == ("True", True)

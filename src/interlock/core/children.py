@@ -90,6 +90,8 @@ def _put_back(there: Manifest, desired: Manifest, others: list[Foreign], now: da
 
 
 def _told(name: str, others: list[Foreign]) -> str:
+    if not others:
+        return f"pods of Deployment {name} are not made as they were"
     first, more = others[0], len(others) - 1
     beside = f" and {more} more field{'s' if more > 1 else ''}" if more else ""
     ours = first.manager in (labels.FIELD_MANAGER, labels.PUT_BACK_MANAGER)
@@ -99,29 +101,38 @@ def _told(name: str, others: list[Foreign]) -> str:
 
 def put_back_in(seen: Observation, status: RolloutStatus, now: datetime) -> timedelta | None:
     """How long until pods that others changed are put back; None where there are none."""
-    found = [seen.workloads[name].deployment for name in _changed(seen, status, now)]
-    return min((tampering.due_in(one, now) for one in found if one is not None), default=None)
+    made = [state.deployment for state in seen.workloads.values() if state.deployment]
+    if not any(tampering.of_others(one) for one in made):
+        return None
+    found = [there for there, others in _changed(seen, status, now) if others]
+    return min((tampering.due_in(one, now) for one in found), default=None)
 
 
 def tampered(seen: Observation, status: RolloutStatus, now: datetime) -> str:
-    """What others have set in pods of the workloads that must exist; empty as a rule."""
-    return "; ".join(_told(name, others) for name, others in _changed(seen, status, now).items())
+    """What is not as it was made in pods of the workloads that must exist; empty as a rule."""
+    return "; ".join(
+        _told(there["metadata"]["name"], others) for there, others in _changed(seen, status, now)
+    )
 
 
-def _changed(seen: Observation, status: RolloutStatus, now: datetime) -> dict[str, list[Foreign]]:
-    """By workload."""
-    running = {name: state.deployment for name, state in seen.workloads.items() if state.deployment}
-    suspects = {name: found for name, found in running.items() if tampering.of_others(found)}
-    if not suspects:
-        return {}
-    changed: dict[str, list[Foreign]] = {}
+def _changed(
+    seen: Observation, status: RolloutStatus, now: datetime
+) -> Iterator[tuple[Manifest, list[Foreign]]]:
+    """Deployments whose pods are not as we made them, and what of that others own."""
     for name, want in wanted_workloads(seen, status).items():
-        config = seen.workloads.get(want.identity.workload, NOTHING).config
-        for manifest in _desired(seen, want, config) if name in suspects else ():
-            if manifest["kind"] == "Deployment":
-                others = tampering.foreign(suspects[name], manifest, now)
-                changed |= {name: others} if others else {}
-    return changed
+        there = seen.workloads.get(name, NOTHING).deployment
+        made = _desired_deployment(seen, want)
+        if there is None or made is None:
+            continue
+        others = tampering.foreign(there, made, now)
+        if others or not tampering.is_as_made(there, made):
+            yield there, others
+
+
+def _desired_deployment(seen: Observation, want: Wanted) -> Manifest | None:
+    config = seen.workloads.get(want.identity.workload, NOTHING).config
+    source = _source(seen, want, config)
+    return None if source is None else _deployment(seen, want, source[1])
 
 
 def _desired(seen: Observation, want: Wanted, config: Manifest | None) -> Iterator[Manifest]:
@@ -130,10 +141,12 @@ def _desired(seen: Observation, want: Wanted, config: Manifest | None) -> Iterat
         target, template = source
         if target is not None:
             yield workloads.config_map(seen.rollout, want.identity.workload, target, template)
-        yield workloads.deployment(
-            seen.rollout, want.identity, template, mode=want.mode, replicas=want.replicas
-        )
+        yield _deployment(seen, want, template)
     yield workloads.service(seen.rollout, want.identity.workload, mode=want.mode)
+
+
+def _deployment(seen: Observation, want: Wanted, template: Template) -> Manifest:
+    return workloads.deployment(seen.rollout, want.identity, template, mode=want.mode, replicas=want.replicas)
 
 
 def _source(

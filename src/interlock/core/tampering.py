@@ -80,6 +80,11 @@ def foreign(observed: Manifest, desired: Manifest, now: datetime) -> list[Foreig
     return [Foreign(manager, path) for path, manager in sorted(told.items())]
 
 
+def is_as_made(observed: Manifest, desired: Manifest) -> bool:
+    """Are all fields of its pods that we make as we make them, whoever has changed them?"""
+    return covers(_pod_spec(observed), _pod_spec(desired))
+
+
 def last_put_back(observed: Manifest, now: datetime) -> PutBack | None:
     """As the Deployment's annotation says; None where that says nothing.
 
