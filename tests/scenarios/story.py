@@ -217,6 +217,8 @@ class Step(Strict):
     kill: Kill | Literal["now"] | None = None
     watch: Literal["cut", "back"] | None = None
     operators: int | None = None
+    clock_ahead: Seconds | None = None
+    """How far the operator's clock is before everybody else's from now on."""
     count: Literal["afresh"] | None = None
     run: Run | Seconds | None = None
     until: Until | None = None

@@ -292,6 +292,9 @@ class Teller:
         while len(self.world.processes) < wanted:
             self.world.start_another()
 
+    async def _clock_ahead(self, wanted: float) -> None:
+        self.world.clock_ahead = timedelta(seconds=wanted)
+
     # ------------------------------------------------------------------ time
     async def _run(self, wanted: Run | float) -> None:
         run = Run.model_validate({"for": wanted}) if isinstance(wanted, float | int) else wanted

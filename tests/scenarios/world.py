@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from interlock.errors import Conflict, InterlockError
 from interlock.model.rollout import Rollout
@@ -50,6 +50,8 @@ class World(Surroundings):
         self.settings = Settings(
             prometheus="http://unused", tick=tick, scrape_interval=tick, route_margin=1.0, gates_refresh=20
         )
+        self.clock_ahead = timedelta(0)
+        """Of the operator's clock, before everybody else's."""
         self.errors: list[InterlockError] = []
         self.processes: list[Process] = []
         self.start_operator()
@@ -68,11 +70,15 @@ class World(Surroundings):
     def start_another(self) -> Process:
         """A process beside the others."""
         objects = Tapped(self.objects, self.faults)
-        operator = Operator(self.settings, objects, self.metrics, Telemetry(), now=lambda: self.now)
+        operator = Operator(self.settings, objects, self.metrics, Telemetry(), now=self.operators_now)
         process = Process(operator)
         self.processes.append(process)
         self.objects.listeners[:] = [each.hear for each in self.processes]
         return process
+
+    def operators_now(self) -> datetime:
+        """What the operator takes for the time."""
+        return self.now + self.clock_ahead
 
     async def settle(self, passes: int = 20) -> None:
         """Let the operator, the kubelet and the gateway react until nothing changes any more."""

@@ -11,6 +11,9 @@ from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import Attempt, StepTime
 
 NO_TIME = timedelta(0)
+AHEAD = timedelta(seconds=15)
+"""Times that lie further ahead than this were written by a clock that has been set since, or is another
+node's."""
 
 
 def halted(rollout: Rollout) -> str:
@@ -28,6 +31,32 @@ def started(attempt: Attempt, now: datetime, margin: float) -> Attempt:
     start = datetime.fromtimestamp(math.ceil(now.timestamp() + margin), UTC)
     times = (*attempt.step_times, StepTime(index=attempt.step_index, started_time=start))
     return attempt.model_copy(update={"step_started_time": start, "step_times": times})
+
+
+def set_back(attempt: Attempt, now: datetime, margin: float) -> Attempt:
+    """The attempt as one that walks from now on, where its times lie ahead; the same one where they do not.
+
+    Until the clock had caught up, no harm would be judged and no silence noticed. `margin`: as for `started`.
+    """
+    ahead = now + timedelta(seconds=margin) + AHEAD
+    times = (attempt.walk_started_time, attempt.stage_started_time, attempt.step_started_time)
+    if attempt.stage is Stage.REVERTING or not any(time and time > ahead for time in times):
+        return attempt
+    return attempt.model_copy(
+        update={
+            "walk_started_time": now,
+            "stage_started_time": now,
+            "traffic_started_time": attempt.traffic_started_time and min(attempt.traffic_started_time, now),
+            "step_started_time": None,
+            "step_times": (),
+            "gate_starts": tuple(
+                start.model_copy(update={"since": min(start.since, now)}) for start in attempt.gate_starts
+            ),
+            "clock_stopped_time": None,
+            "clock_stopped_seconds": None,
+            "no_data": None,
+        }
+    )
 
 
 def elapsed(attempt: Attempt, now: datetime) -> timedelta:

@@ -74,7 +74,8 @@ def _kept_up(seen: Observation, now: datetime) -> RolloutStatus:
     attempt = current.attempt
     if attempt is None or attempt.stage is Stage.DONE:
         return _at_rest(seen, current, now)
-    kept = _clock_started(seen, attempt, now)
+    kept = clock.set_back(attempt, now, seen.timing.route_margin)
+    kept = _clock_started(seen, kept, now)
     quiet = silence.stored(seen, kept, now)
     if quiet != kept.no_data:
         kept = kept.model_copy(update={"no_data": quiet})

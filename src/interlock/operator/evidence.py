@@ -16,6 +16,7 @@ from interlock.analysis.gates import AttemptEvidence, EvidenceReport, Plan
 from interlock.analysis.lift import families_of
 from interlock.analysis.metrics import Query
 from interlock.analysis.values import Evaluated, NoNumber, moments
+from interlock.core import clock
 from interlock.core.metrictemplates import Known
 from interlock.core.observation import Timing, Unreadable
 from interlock.core.plans import NO_TEMPLATES, plan_of, plan_problem, step_times
@@ -35,6 +36,8 @@ CHUNK = 300.0
 """Seconds of history read at once in a replay: answers stay small."""
 OVERLAP = 15.0
 """Seconds read again each time: a sample may arrive late."""
+AHEAD = clock.AHEAD.total_seconds()
+"""Evidence that is further ahead is read anew: until the clock had caught up no harm would be seen."""
 BASELINE = 60.0
 """Seconds before the walk began, where counters' baselines are found; or two settling times, if longer."""
 SAVE_EVERY = 60.0
@@ -167,7 +170,7 @@ class Evidence:
         await self._checkpoints.save(rollout, watched.walk, lambda baselines: state(baselines=baselines))
 
     async def _read_evidence(self, rollout: Rollout, attempt: Attempt, now: float) -> None:
-        watched = await self._watching(rollout, attempt)
+        watched = await self._watching(rollout, attempt, now)
         if watched is None:
             return
         if watched.evidence.lacks_past:
@@ -226,11 +229,11 @@ class Evidence:
         return max(BASELINE, 2 * self._timing.settle)
 
     # ------------------------------------------------------------------ whose evidence
-    async def _watching(self, rollout: Rollout, attempt: Attempt) -> _Watched | None:
+    async def _watching(self, rollout: Rollout, attempt: Attempt, now: float) -> _Watched | None:
         """The attempt's evidence by its present rules; taken up or begun when it is another attempt."""
         walk, rules = walk_of(rollout, attempt), self._rules(rollout, attempt)
         watched = self._watched.get(_place(rollout))
-        if watched is not None and watched.walk == walk:
+        if watched is not None and watched.walk == walk and watched.read_until <= now + AHEAD:
             if watched.rules != rules:
                 self._edit(rollout, attempt, watched)
             return watched
@@ -243,6 +246,9 @@ class Evidence:
             log.warning("the evidence checkpoint cannot be read: %s", error, extra=about(rollout))
             return None
         watched = self._taken_up(rollout, attempt, plan, state)
+        if watched.read_until > now + AHEAD:
+            log.warning("evidence is replayed: the clock was set back", extra=about(rollout))
+            watched = self._taken_up(rollout, attempt, plan, None)
         self._watched[_place(rollout)] = watched
         return watched
 

@@ -132,7 +132,7 @@ class Observer:
 
     def _is_due(self, uid: str, now: datetime, after: timedelta) -> bool:
         written = self._written.get(uid)
-        return written is None or now - written >= after
+        return written is None or not written <= now < written + after
 
     def _template(self, rollout: Rollout) -> Template | Unusable:
         name = rollout.spec.workload.template_ref.name
