@@ -56,13 +56,22 @@ def kept_back(seen: Observation) -> str | None:
     attempt, tried = status.attempt, status.candidate
     if attempt is None or tried is None or attempt.outcome is not Outcome.REVERTED or status.stable is None:
         return None
-    gone = attempt.reason == Cause.CANDIDATE_GONE and wanted.version == tried.version
-    if wanted.workload != tried.workload and not gone:
+    if wanted.version != tried.version:
+        return None
+    if attempt.reason != Cause.CANDIDATE_GONE and not _is_the_same_again(seen, wanted, tried):
         return None
     return (
         f"{wanted.version} was taken off in attempt {attempt.number} ({attempt.reason}: {attempt.message}); "
         f"{serving}; it does not start again by itself: {_remedy(seen, wanted, attempt.reason)}"
     )
+
+
+def _is_the_same_again(seen: Observation, wanted: VersionIdentity, tried: VersionIdentity) -> bool:
+    """The same content from the same template; a sync that creates the object again changes nothing."""
+    if not isinstance(seen.template, Template) or wanted.digest != tried.digest:
+        return False
+    before = Target(tried.version, tried.uid, tried.digest, "")
+    return identify(seen, before, seen.template).workload == tried.workload
 
 
 def _remedy(seen: Observation, wanted: VersionIdentity, reason: str) -> str:
