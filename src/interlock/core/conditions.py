@@ -131,9 +131,11 @@ def _step_name(seen: Observation, attempt: Attempt) -> str:
 
 def _at_rest(seen: Observation, now: datetime) -> tuple[Said, bool]:
     stable = seen.rollout.status.stable
+    failing = first_version_fails(seen, now)
     if stable is None or not wanted.serves(seen):
-        return _not_serving(seen)
-    if failing := first_version_fails(seen, now):
+        (value, reason, message), stalled = _not_serving(seen)
+        return (value, reason, f"{message}; {failing}" if failing else message), stalled
+    if failing:
         return (FALSE, Reason.FIRST_VERSION_FAILING, failing), True
     if not traffic.shows(seen.route, desired_route(seen, seen.rollout.status) or {}):
         return (FALSE, Reason.ROUTE_NOT_ACCEPTED, f"the route: {awaited(seen)}"), False
@@ -163,8 +165,8 @@ def _about_to_start(seen: Observation) -> str:
 def first_version_fails(seen: Observation, now: datetime) -> str:
     """Why the first version, with nothing to go back to, fails where it serves; empty while it does not."""
     current = seen.rollout.status
-    attempt, stable = current.attempt, current.stable
-    if attempt is None or stable is None or attempt.reason != Cause.FIRST_VERSION_SERVING:
+    stable = current.stable
+    if stable is None or not _is_alone(seen, stable):
         return ""
     state = seen.workloads.get(stable.workload, NOTHING)
     since = workloads.unavailable_since(state)
@@ -178,11 +180,15 @@ def first_version_fails(seen: Observation, now: datetime) -> str:
     )
 
 
+def _is_alone(seen: Observation, stable: VersionIdentity) -> bool:
+    """Is it at rest the only version that was ever promoted, whatever was tried and taken back since?"""
+    return wanted.is_at_rest(seen.rollout.status) and not _promoted(seen, stable)
+
+
 def first_version_deadline(seen: Observation, now: datetime) -> timedelta | None:
     """How long until an unavailable first version counts as failing; None while it does not run."""
-    current = seen.rollout.status
-    attempt, stable = current.attempt, current.stable
-    if attempt is None or stable is None or attempt.reason != Cause.FIRST_VERSION_SERVING:
+    stable = seen.rollout.status.stable
+    if stable is None or not _is_alone(seen, stable):
         return None
     since = workloads.unavailable_since(seen.workloads.get(stable.workload, NOTHING))
     left = None if since is None else since + waits.progress_deadline(seen, stable.workload) - now
