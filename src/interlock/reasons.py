@@ -31,6 +31,7 @@ class Reason(StrEnum):
     DEPENDENCY_NOT_READY = "DependencyNotReady"
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     METRICS_READABLE = "MetricsReadable"
+    GATE_BLIND = "GateBlind"
     METRICS_AWAITED = "MetricsAwaited"
     BASELINE_UNKNOWN = "BaselineUnknown"
     NAME_TAKEN = "NameTaken"
@@ -80,6 +81,7 @@ REASONS: dict[Reason, str] = {
     Reason.DEPENDENCY_NOT_READY: "an object that the spec refers to is missing or unusable",
     Reason.METRICS_UNAVAILABLE: "no tasks of the candidate, or nothing known of it: held, then taken off",
     Reason.METRICS_READABLE: "samples are fresh",
+    Reason.GATE_BLIND: "a gate has had nothing to judge by, though the candidate works: held, then taken off",
     Reason.METRICS_AWAITED: "nothing was read yet since the attempt, its rules or the operator began",
     Reason.BASELINE_UNKNOWN: "an earlier Rollout of this name served something that cannot be had any more",
     Reason.NAME_TAKEN: "an object of ours would have the name of somebody else's",
@@ -174,7 +176,7 @@ MEANINGS: dict[Cause, str] = {
     Cause.PROGRESS_DEADLINE: "the candidate's pods did not become Available in time: it is taken off",
     Cause.STEP_DEADLINE: "the step took longer than `stepDeadlineSeconds`: the candidate is taken off",
     Cause.STARVED: "stable had tasks and the candidate none for too long: it is taken off",
-    Cause.BLIND: "nothing was known of the candidate for too long: it is taken off",
+    Cause.BLIND: "nothing was known of the candidate, or of what a gate asks, for too long: it is taken off",
     Cause.SUPERSEDED: "`spec.versionRef` names another version: the running candidate is taken off",
     Cause.ROLLED_BACK: "`spec.versionRef` names the stable version again: the candidate is taken off",
     Cause.ROUTE_AT_ZERO: "the route gives the candidate weight 0: a revert whose record was lost is finished",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interlock.analysis.gates import Verdict
+from interlock.analysis.gates import NoDataReading, Silence, Verdict
 from interlock.core.decide import decide
 from interlock.core.observation import Memory, Observation, Unreadable, Unusable
 from interlock.core.status import unreadable
@@ -61,6 +61,13 @@ def blinded() -> Observation:
     return replace(found, rollout=found.rollout.model_copy(update={"status": status}))
 
 
+def half_blind(seconds: float = 120, **changes: Any) -> Observation:
+    """One gate has seen nothing, though the candidate works."""
+    since = (NOW - timedelta(seconds=seconds)).timestamp()
+    lacking = replace(gate(verdict=Verdict.NO_DATA), blind_since=since)
+    return replace(CANARY, evidence=report(lacking, **changes))
+
+
 TABLE: dict[str, tuple[Observation, str, str, str, str]] = {
     "progressing": (CANARY, "False/Progressing", "True/Progressing", "", "Canary"),
     "a step begins": (trying(Stage.PREPARING), "False/Progressing", "True/Progressing", "", "Shadow"),
@@ -94,6 +101,8 @@ TABLE: dict[str, tuple[Observation, str, str, str, str]] = {
         "True/DependencyNotReady",
         "Stalled",
     ),
+    "a gate sees nothing": (half_blind(), "False/GateBlind", "", "True/GateBlind", "Stalled"),
+    "a gate sees nothing yet": (half_blind(119), "False/Progressing", "True/Progressing", "", "Canary"),
     "metrics unreadable": (
         blinded(),
         "False/MetricsUnavailable",
@@ -133,6 +142,51 @@ def test_messages_say_what_is_awaited() -> None:
         message(decide(CANARY, NOW).status, "Ready")
         == "v2 at step canary: waiting for gate violations: said so"
     )
+
+
+def test_who_is_to_make_a_gate_see_is_told_what() -> None:
+    status = decide(half_blind(), NOW).status
+    assert message(status, "Stalled") == (
+        "v2 at step canary: gate violations (metric policy-violation-rate) has had nothing to judge by for "
+        "120 s: said so; correct what the agent exports, or change or remove spec.analysis.gates[1]; it is "
+        "taken off after 1800 s (revertAfterSeconds)"
+    )
+    assert conditions(status)["MetricsAvailable"] == "False/GateBlind"
+
+
+def test_a_gate_that_sees_nothing_takes_the_candidate_off_in_the_end() -> None:
+    assert decide(half_blind(1799), NOW).move is None
+    move = decide(half_blind(1800), NOW).move
+    assert move is not None
+    assert (move.cause, "gate violations" in move.message) == ("Blind", True)
+
+
+@pytest.mark.parametrize("kind", ["Idle", "Starved"])
+def test_without_traffic_no_gate_need_see(kind: str) -> None:
+    silent = NoDataReading(Silence(kind), (NOW - timedelta(seconds=300)).timestamp())
+    status = decide(half_blind(1800, no_data=silent), NOW).status
+    assert "Stalled" not in conditions(status)
+    assert status.attempt is not None
+    assert status.attempt.no_data is not None
+    assert status.attempt.no_data.kind == kind
+
+
+def test_after_a_lull_it_has_as_long_again() -> None:
+    """From the first look with traffic on, also where later looks see tasks as rarely as before."""
+    attempt = CANARY.rollout.status.attempt
+    assert attempt is not None
+    quiet = attempt.model_copy(update={"no_data": NoData(kind="Idle", since=LONG_AGO)})
+    status = CANARY.rollout.status.model_copy(update={"attempt": quiet})
+    seen = replace(half_blind(5000), rollout=CANARY.rollout.model_copy(update={"status": status}))
+    woken = decide(seen, NOW)
+    assert woken.move is None
+    assert woken.status.attempt is not None
+    assert woken.status.attempt.no_data == NoData(kind="Blind", since=NOW)
+    later = replace(after(seen, woken.status, ()), evidence=half_blind(5000, age=-1800).evidence)
+    assert decide(later, NOW + timedelta(seconds=1799)).move is None
+    gone = decide(later, NOW + timedelta(seconds=1800)).move
+    assert gone is not None
+    assert gone.cause == "Blind"
 
 
 def test_a_transition_time_moves_only_with_the_status() -> None:

@@ -51,10 +51,11 @@ def test_a_number_on_its_way_is_out_of_bounds_from_where_it_crosses_them() -> No
 
 
 @pytest.mark.parametrize("parts", [(), ({"number": None},)])
-def test_without_a_number_the_step_is_held(parts: tuple[dict[str, Any], ...]) -> None:
+def test_without_a_number_it_is_held_and_taken_off_in_the_end(parts: tuple[dict[str, Any], ...]) -> None:
     run = walk(*parts)
-    assert run.outcome is None
-    assert "queue" in run.waits
+    assert (run.outcome, run.step, run.reason) == ("Reverted", "canary", "Blind")
+    assert run.message.startswith("gate queue (metric backlog) has had nothing to judge by for ")
+    assert 1800 < run.decided < 1900, "noData.revertAfterSeconds after its first task"
 
 
 def test_a_metric_that_no_value_gate_reads_is_named() -> None:

@@ -22,16 +22,12 @@ from interlock.analysis.judges import EventsJudge, LimitJudge, heed, judge_of
 from interlock.analysis.lift import Lifts, families_of
 from interlock.analysis.looking import LookingBack
 from interlock.analysis.merge import Merge
+from interlock.analysis.missing import Facts, Spoilt, mode_of
 from interlock.analysis.outcomes import Outcome
 from interlock.analysis.past import Past, restored_pasts
-from interlock.analysis.plan import (
-    Mode,
-    Plan,
-    StepTime,
-    Track,
-)
+from interlock.analysis.plan import Mode, Plan, StepTime, Track
 from interlock.analysis.presets import ALERTS, TASKS, TASKS_STARTED
-from interlock.analysis.reading import Facts, mode_of, read
+from interlock.analysis.reading import read
 from interlock.analysis.report import EvidenceReport, GateReading
 from interlock.analysis.restarts import Restarts
 from interlock.analysis.series import PROCESS_START, Counts, Increment, Series
@@ -82,6 +78,7 @@ class AttemptEvidence:
         self._verifying = Verifying(plan.verifier)
         self._tasks = TaskCounts(plan.gates)
         self._hearing = Hearing(plan.settle)
+        self._spoilt = Spoilt(self._doubts)
         self._restarts = Restarts()
         self._split = Split(plan)
         self._merge = Merge(plan, self._judges.values())
@@ -130,6 +127,7 @@ class AttemptEvidence:
         self._hearing.advance(now)
         self._split.advance(self._timeline.running, now)
         self._weigh(now)
+        self._spoilt.look(self._judges.values(), now)
         self._now = now
 
     @property
@@ -273,6 +271,9 @@ class AttemptEvidence:
                     unreadable=self._buckets.problem(judge.gate, mode, self._now),
                     certificate=self._merge.certificate(judge, running.step.index) if running else None,
                     threshold=self._plan.threshold,
+                    worked=self._hearing.worked(running),
+                    spoilt_since=self._spoilt.since.get(judge.gate.name, self._now),
+                    unreadable_since=self._buckets.unreadable_since(judge.gate, mode, self._now),
                 ),
             )
             for judge in self._judges.values()
@@ -323,6 +324,7 @@ class AttemptEvidence:
             "verifying": self._verifying.state(),
             "tasks": self._tasks.state(),
             "hearing": self._hearing.state(),
+            "spoilt": dict(self._spoilt.since),
             "restarts": self._restarts.state(),
             "turns": self._doubts.turns.state(),
             "split": self._split.state(),
@@ -370,6 +372,7 @@ class AttemptEvidence:
         self._verifying.restore(state["verifying"])
         self._tasks.restore(state["tasks"], kept)
         self._hearing.restore(state["hearing"])
+        self._spoilt.restore(state["spoilt"])
         self._restarts.restore(state["restarts"])
         self._doubts.turns.restore(state["turns"])
         self._split.restore(state["split"])

@@ -43,8 +43,8 @@ class BucketReader:
             for step in plan.steps
             if any(gate.judges(step) for gate in plan.gates if isinstance(gate.test, Tail))
         )
-        # bounds of either version's in a mode, by name: newest sample
-        self._layouts: dict[tuple[str, Mode, Layout], float] = {}
+        # bounds of either version's in a mode, by name: first sample since they were forgotten, and newest
+        self._layouts: dict[tuple[str, Mode, Layout], tuple[float, float]] = {}
         self._bounds: dict[_Histogram, str] = {}  # of those last read, the bounds that are asked for
         self._histograms: dict[Identity, _Histogram] = {}
         self._places: dict[Identity, tuple[_Histogram, float] | None] = {}
@@ -64,19 +64,25 @@ class BucketReader:
         """The histograms of a read up to `now` (unix seconds). All buckets of one are scraped together."""
         if not self._asked:
             return
-        histograms: dict[_Histogram, dict[float, float]] = {}
+        histograms: dict[_Histogram, dict[float, tuple[float, float]]] = {}
         for one, tracks in series:
             place = self._place(one) if tracks and one.name in self._asked else None
             if place is not None and (newest := one.newest(now)) is not None:
-                histograms.setdefault(place[0], {})[place[1]] = newest[0]
+                first = next(at for at, value in one.points if 0 <= value < math.inf)
+                histograms.setdefault(place[0], {})[place[1]] = first, newest[0]
         self._bounds = {}
         for histogram, bounds in histograms.items():
             family = histogram.family
             layout = family, histogram.mode, tuple(sorted(bounds))
-            self._layouts[layout] = max(*bounds.values(), self._layouts.get(layout, -math.inf))
+            self._seen(layout, min(at for at, _ in bounds.values()), max(at for _, at in bounds.values()))
             if math.inf in bounds:
                 asked = self._asked[family] & bounds.keys()
                 self._bounds[histogram] = ",".join(repr(bound) for bound in sorted(asked))
+
+    def _seen(self, layout: tuple[str, Mode, Layout], first: float, newest: float) -> None:
+        begun, last = self._layouts.get(layout, (first, -math.inf))
+        begun = first if first - last > FORGOTTEN_AFTER else min(begun, first)
+        self._layouts[layout] = begun, max(last, newest)
 
     def _place(self, one: Series) -> tuple[_Histogram, float] | None:
         """Histogram and bound of a bucket that a gate asks for; None of all else."""
@@ -117,28 +123,42 @@ class BucketReader:
 
     def problem(self, gate: Gate, mode: Mode, now: float) -> str:
         """Why the gate's bound cannot be read in a mode, naming the bounds there are; empty when it can."""
-        if not isinstance(gate.test, Tail) or not isinstance(gate.metric, Histogram):
+        if not isinstance(gate.test, Tail):
             return ""
-        asked = (gate.metric.buckets.family, mode)
-        recent = frozenset(
-            layout
-            for (family, where, layout), newest in self._layouts.items()
-            if (family, where) == asked and newest >= now - FORGOTTEN_AFTER
+        return _problem(gate.test.above, frozenset(self._recent(gate, mode, now)))
+
+    def unreadable_since(self, gate: Gate, mode: Mode, now: float) -> float:
+        """When the first of the histograms without the gate's bound came (unix seconds); inf without one."""
+        if not isinstance(gate.test, Tail):
+            return math.inf
+        recent, above = self._recent(gate, mode, now), gate.test.above
+        return min(
+            (at for layout, at in recent.items() if _problem(above, frozenset({layout}))), default=math.inf
         )
-        return _problem(gate.test.above, recent)
+
+    def _recent(self, gate: Gate, mode: Mode, now: float) -> dict[Layout, float]:
+        """Bounds of the histograms that a gate reads, to when they came."""
+        if not isinstance(gate.metric, Histogram):
+            return {}
+        asked = (gate.metric.buckets.family, mode)
+        return {
+            layout: begun
+            for (family, where, layout), (begun, newest) in self._layouts.items()
+            if (family, where) == asked and newest >= now - FORGOTTEN_AFTER
+        }
 
     def state(self) -> list[Any]:
-        """As JSON: for each name, mode and set of bounds the newest sample."""
+        """As JSON: for each name, mode and set of bounds the first and the newest sample."""
         return [
-            [family, mode, newest, [repr(bound) for bound in layout]]
-            for (family, mode, layout), newest in self._layouts.items()
+            [family, mode, begun, newest, [repr(bound) for bound in layout]]
+            for (family, mode, layout), (begun, newest) in self._layouts.items()
         ]
 
     def restore(self, state: Iterable[Any]) -> None:
         """Go on from `state`."""
         self._layouts = {
-            (str(family), Mode(mode), tuple(map(float, bounds))): float(newest)
-            for family, mode, newest, bounds in state
+            (str(family), Mode(mode), tuple(map(float, bounds))): (float(begun), float(newest))
+            for family, mode, begun, newest, bounds in state
         }
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from interlock.analysis.comparing import BlockJudge, CompareJudge, MeanJudge
 from interlock.analysis.evidence import MIN_OUTCOMES, Tally
@@ -14,36 +13,13 @@ from interlock.analysis.judges import AlertJudge, EventsJudge, Judge, LimitJudge
 from interlock.analysis.means import MIN_BLOCKS, Amount
 from interlock.analysis.merge import Standing
 from interlock.analysis.metrics import Average, Binary
-from interlock.analysis.plan import Advance, Mode, Track
+from interlock.analysis.missing import Facts, blind_since, lack, mode_of, not_judged
+from interlock.analysis.plan import Advance, Mode
 from interlock.analysis.report import GateReading, Verdict
 from interlock.analysis.timeline import Stretch
 from interlock.analysis.values import IN_A_ROW, NoNumber, ValueJudge
 
 GROUPED = 1.05  # design effects from which on people are told
-STALE_AFTER = 120.0  # seconds without a sample that are more than scrape jitter
-
-
-class Facts(NamedTuple):
-    """What the readings of all gates share. `newest`: last sample in the step's mode by track and family.
-
-    `finished`: tasks of the candidate in this step that the gate has seen under its present rules.
-    `unreadable`: why what is sampled cannot be judged by this gate. `certificate`: ln E, of this step, that
-    the candidate is good, None if none is awaited; it must reach `threshold`.
-    """
-
-    now: float
-    running: Stretch | None
-    newest: Mapping[Track, Mapping[str, float]]
-    finished: float
-    verifier: str | None
-    spoilt: tuple[str, ...] = ()
-    unreadable: str = ""
-    certificate: float | None = None
-    threshold: float = 0.0
-
-    def age(self, track: Track, family: str) -> float:
-        """Seconds since the newest sample, inf without one."""
-        return self.now - self.newest[track].get(family, -math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +34,8 @@ class _Shown:
 def read(judge: Judge, standing: Standing, facts: Facts) -> GateReading:
     """The reading of one gate."""
     gate = judge.gate
-    verdict, reason = _verdict(judge, standing, facts)
+    found = None if standing.failed else lack(judge, facts)
+    verdict, reason = (Verdict.NO_DATA, found.reason) if found else _verdict(judge, standing, facts)
     judged = standing.failed or facts.running is None or gate.judges(facts.running.step)
     weighed = isinstance(judge, BlockJudge | LimitJudge)
     log = standing.log
@@ -75,36 +52,31 @@ def read(judge: Judge, standing: Standing, facts: Facts) -> GateReading:
         safety=gate.safety,
         judged=judged,
         p_value=min(1.0, math.exp(-standing.share - standing.peak)) if weighed else 1.0,
+        blind_since=blind_since(judge, found, facts),
     )
 
 
 def _verdict(judge: Judge, standing: Standing, facts: Facts) -> tuple[Verdict, str]:
-    """The verdict and, where there is nothing to say about odds, why."""
+    """The verdict of a gate that lacks nothing and, where there is nothing to say about odds, why."""
     if standing.failed:
         return Verdict.FAIL, ""
-    if facts.spoilt:
-        return Verdict.NO_DATA, f"not decided: counts are wrong in {', '.join(facts.spoilt)}"
     running = facts.running
-    if running is None or (aside := _not_judged(judge, running, facts.now)):
+    if running is None or (aside := not_judged(judge, running, facts.now)):
         return Verdict.INCONCLUSIVE, aside if running else "no step to judge"
     match judge:
         case AlertJudge():
             return Verdict.PASS, ""
         case ValueJudge():
-            return _valued(judge, running, facts.now)
+            return _valued(judge)
         case _:
             return _judged(judge, running, facts)
 
 
-def _valued(judge: ValueJudge, running: Stretch, now: float) -> tuple[Verdict, str]:
-    """What the newest number of this step says; without one nothing is known."""
+def _valued(judge: ValueJudge) -> tuple[Verdict, str]:
+    """What the newest number says."""
     newest = judge.newest
-    if newest is None or newest.at <= running.started:
-        return Verdict.NO_DATA, "no number yet in this step"
-    if isinstance(newest.found, NoNumber):
-        return Verdict.NO_DATA, f"no number: {newest.found.reason}"
-    if now - newest.at > STALE_AFTER:
-        return Verdict.NO_DATA, f"no number for {now - newest.at:.0f} s"
+    if newest is None or isinstance(newest.found, NoNumber):
+        raise AssertionError(newest)  # it would lack something
     if judge.out_since is not None:
         return Verdict.INCONCLUSIVE, _out_of_bounds(judge, newest.found, newest.at - judge.out_since)
     return Verdict.PASS, ""
@@ -123,8 +95,6 @@ def _bound(judge: ValueJudge) -> str:
 
 
 def _judged(judge: MetricJudge, running: Stretch, facts: Facts) -> tuple[Verdict, str]:
-    if silence := _silence(judge, facts) or facts.unreadable:
-        return Verdict.NO_DATA, silence
     if undecided := _undecided(judge, running, facts):
         return Verdict.INCONCLUSIVE, undecided
     if facts.certificate is not None and facts.certificate < facts.threshold:
@@ -157,31 +127,6 @@ def _margin(judge: CompareJudge) -> str:
     return f" by over {points} point{'' if points == '1' else 's'}"
 
 
-def _not_judged(judge: Judge, running: Stretch, now: float) -> str:
-    """Why the gate has no say at the moment; empty when it has."""
-    if running.step.kind not in judge.gate.kinds:
-        return f"not judged in {running.step.kind}"
-    if not judge.gate.judges(running.step):
-        return "not judged: without a hold-out there is nothing to compare with"
-    if now < running.started:
-        return "the step's clock has not started"
-    return "the gate was changed: its evidence has not begun" if now < judge.gate.since else ""
-
-
-def _silence(judge: MetricJudge, facts: Facts) -> str:
-    """Why the data cannot be judged; absence is never a pass and never 0."""
-    for family in _needed(judge):
-        age = facts.age(Track.CANDIDATE, family)
-        if age == math.inf:
-            return f"no sample of {family} from the candidate"
-        if age > STALE_AFTER:
-            return f"no sample of {family} from the candidate for {age:.0f} s"
-        if isinstance(judge, BlockJudge) and facts.age(Track.STABLE, family) > STALE_AFTER:
-            where = "'s shadow" if mode_of(facts.running) is Mode.SHADOW else ""
-            return f"no recent sample of {family} from the stable version{where}: nothing to compare with"
-    return ""
-
-
 def _undecided(judge: MetricJudge, running: Stretch, facts: Facts) -> str:
     """What is still awaited; empty when the absence of harm means something."""
     if facts.now < running.warm:
@@ -211,19 +156,6 @@ def _too_few(judge: MetricJudge, step: int) -> str:
         seen = f"{MIN_BLOCKS - missing} of {MIN_BLOCKS} so far"
         return f"too little to compare means, looks at which both versions have {needed} new ones: {seen}"
     return ""
-
-
-def _needed(judge: MetricJudge) -> tuple[str, ...]:
-    """Counters without which nothing is known. Others are 0 until something happens."""
-    match judge:
-        case EventsJudge():
-            return (judge.metric.ran.family,)
-        case MeanJudge():
-            return judge.metric.count.family, judge.metric.sum.family
-        case CompareJudge() | LimitJudge():
-            return (judge.metric.total.family,)
-        case _:
-            assert_never(judge)
 
 
 def _sentence(judge: Judge, verdict: Verdict, log: float, shown: _Shown, facts: Facts) -> str:
@@ -346,8 +278,3 @@ def odds(log: float) -> str:
     if abs(log) > math.log(1e6):
         return "over 1000000:1" if log > 0 else "1:over 1000000"
     return f"{math.exp(log):.0f}:1" if log >= 0 else f"1:{math.exp(-log):.0f}"
-
-
-def mode_of(running: Stretch | None) -> Mode:
-    """The mode whose outcomes count in the running step."""
-    return running.step.mode if running else Mode.LIVE

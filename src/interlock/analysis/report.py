@@ -28,7 +28,8 @@ class GateReading:
     `candidate` and `stable` are like "0.81 (n=212)", empty where unknown: all outcomes that the odds rest on,
     from the gate's first step on; of a gate that failed, those since the step whose evidence is strongest.
     A gate that is not `judged` in the running step is Inconclusive, shows neither odds nor counts, and must
-    not hold the rollout.
+    not hold the rollout. `blind_since` (unix seconds): since when a gate that judges has lacked all to judge
+    by though the candidate works; None while it does not.
     """
 
     name: str
@@ -41,6 +42,7 @@ class GateReading:
     safety: bool
     judged: bool = True
     p_value: float = 1.0
+    blind_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class Hearing:
     def __init__(self, settle: float) -> None:
         self._settle = settle
         self._step = -1
+        self._worked: float | None = None  # when the candidate's first task of the step began or ended
         self._last = dict.fromkeys(Track, -math.inf)  # when a task last began or ended
         self._gaps = 1
         self._missed = 0.0
@@ -71,6 +72,7 @@ class Hearing:
         if stretch.step.index != self._step:
             self._begin(stretch.step.index)
         if outcome.track is Track.CANDIDATE:
+            self._worked = outcome.end if self._worked is None else self._worked
             self._gaps += outcome.end > self._last[Track.CANDIDATE]
             self._missed = 0.0
             self._unsettled.clear()
@@ -101,10 +103,15 @@ class Hearing:
     def _begin(self, step: int) -> None:
         """What one step did not hear says nothing about the next: shares differ."""
         self._step = step
+        self._worked = None
         self._last = dict.fromkeys(Track, -math.inf)
         self._gaps = 1
         self._missed = 0.0
         self._unsettled.clear()
+
+    def worked(self, running: Stretch | None) -> float | None:
+        """When the candidate's first task of the running step began or ended, unix seconds; None before."""
+        return self._worked if running is not None and running.step.index == self._step else None
 
     def _since(self, running: Stretch, track: Track) -> float:
         heard = self._last[track] if running.step.index == self._step else -math.inf
@@ -118,6 +125,7 @@ class Hearing:
         """As JSON."""
         return {
             "step": self._step,
+            "worked": self._worked,
             "last": {track.value: at for track, at in self._last.items() if at > -math.inf},
             "gaps": self._gaps,
             "missed": self._missed,
@@ -127,6 +135,7 @@ class Hearing:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
         self._step = int(state["step"])
+        self._worked = None if state["worked"] is None else float(state["worked"])
         self._last = {track: float(state["last"].get(track.value, -math.inf)) for track in Track}
         self._gaps = int(state["gaps"])
         self._missed = float(state["missed"])

@@ -43,6 +43,8 @@ class ValueJudge:
         self.unit = unit
         self.lasting = lasting
         self.newest: Evaluated | None = None
+        self.known_until = -math.inf
+        """When there was a number last, unix seconds."""
         self.out_since: float | None = None
         """Since when all numbers have been out of bounds, unix seconds."""
         self.failed_at: float | None = None
@@ -61,6 +63,7 @@ class ValueJudge:
         self.newest = value
         if isinstance(value.found, NoNumber):
             return  # it says nothing: neither that all is well again, nor that it is not
+        self.known_until = value.at
         if self.test.holds(value.found):
             self._out, self.out_since = 0, None
             return
@@ -84,6 +87,7 @@ class ValueJudge:
         found = None if newest is None else newest.found
         return {
             "newest": None if newest is None else newest.at,
+            "knownUntil": None if self.known_until == -math.inf else self.known_until,
             "found": found.reason if isinstance(found, NoNumber) else found,
             "outSince": self.out_since,
             "out": self._out,
@@ -96,6 +100,7 @@ class ValueJudge:
             found = state["found"]
             value = NoNumber(found) if isinstance(found, str) else float(found)
             self.newest = Evaluated(float(state["newest"]), value)
+        self.known_until = -math.inf if state["knownUntil"] is None else float(state["knownUntil"])
         self.out_since = None if state["outSince"] is None else float(state["outSince"])
         self._out = int(state["out"])
         self.failed_at = None if state["failedAt"] is None else float(state["failedAt"])

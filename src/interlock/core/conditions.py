@@ -77,13 +77,31 @@ def _under_way(seen: Observation, attempt: Attempt, now: datetime) -> tuple[Said
     if held := _held(seen, where, now):
         return held
     left = "; ".join(waits.waiting_for(seen, now)[:6]) or "nothing"
-    down = happened.not_available(seen, attempt, now) if seen.rollout.status.stable is None else None
-    if down:
-        return (FALSE, Reason.FIRST_VERSION_FAILING, f"{where}: {down}; it serves once it is Available"), True
-    if late := waits.overdue_step(seen, attempt, now):
-        return (FALSE, Reason.STEP_DEADLINE, f"{where}: {late}; weights stay; waiting for {left}"), True
+    if stuck := _stuck(seen, attempt, left, now):
+        return (FALSE, stuck[0], f"{where}: {stuck[1]}"), True
     reason = Reason.METRICS_UNAVAILABLE if _is_silent(seen, now) else Reason.PROGRESSING
     return (FALSE, reason, f"{where}: waiting for {left}"), False
+
+
+def _stuck(seen: Observation, attempt: Attempt, left: str, now: datetime) -> tuple[Reason, str] | None:
+    """What lasts for too long to go on waiting unsaid: somebody must act."""
+    down = happened.not_available(seen, attempt, now) if seen.rollout.status.stable is None else None
+    if down:
+        return Reason.FIRST_VERSION_FAILING, f"{down}; it serves once it is Available"
+    if blind := _blind_gates(seen, attempt, now):
+        return Reason.GATE_BLIND, blind
+    if late := waits.overdue_step(seen, attempt, now):
+        return Reason.STEP_DEADLINE, f"{late}; weights stay; waiting for {left}"
+    return None
+
+
+def _blind_gates(seen: Observation, attempt: Attempt, now: datetime) -> str:
+    """Gates that have had nothing to judge by for too long, though all else is known; empty without any."""
+    quiet = silence.no_data(seen, attempt, now)
+    if quiet is None or not silence.is_by_gates(seen, attempt, now):
+        return ""
+    limit = seen.rollout.spec.analysis.no_data.revert_after_seconds
+    return f"{silence.in_words(seen, quiet, now)}; it is taken off after {limit} s (revertAfterSeconds)"
 
 
 def _is_silent(seen: Observation, now: datetime) -> bool:
@@ -228,7 +246,9 @@ def _metrics(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
     elif quiet.kind == Silence.IDLE:
         verdict = (TRUE, Reason.METRICS_READABLE, "no version has any traffic: the step's clock stands still")
     else:
-        verdict = (FALSE, Reason.METRICS_UNAVAILABLE, f"holding: {silence.in_words(seen, quiet, now)}")
+        by_gates = silence.is_by_gates(seen, attempt, now)
+        reason = Reason.GATE_BLIND if by_gates else Reason.METRICS_UNAVAILABLE
+        verdict = (FALSE, reason, f"holding: {silence.in_words(seen, quiet, now)}")
     return {ConditionType.METRICS_AVAILABLE: verdict}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from interlock.analysis.gates import EvidenceReport, GateReading
 from interlock.analysis.silence import Silence
 from interlock.core.observation import Observation, Unreadable
 from interlock.model.release import Stage
@@ -37,7 +38,11 @@ def no_data(seen: Observation, attempt: Attempt, now: datetime) -> NoData | None
         return None
     held = attempt.no_data
     found = _as_read(seen, held, start, now)
-    if found is None or held is None:
+    if found is None or (found.kind == Silence.IDLE and not lasts(seen, found, now)):
+        found = _by_gates(seen, held, start, now) or found
+        if found is None or found.kind != Silence.IDLE:
+            return found
+    if held is None:
         return found
     goes_on = held.kind == found.kind or Silence.IDLE not in (held.kind, found.kind)
     return found.model_copy(update={"since": min(held.since, found.since)}) if goes_on else found
@@ -57,13 +62,44 @@ def _as_read(seen: Observation, held: NoData | None, start: datetime, now: datet
     return NoData(kind=reading.kind if reading else Silence.BLIND, since=min(since, now))
 
 
-def stored(seen: Observation, attempt: Attempt, now: datetime) -> NoData | None:
-    """What of the silence is worth a write: an unreadable Prometheus at once, for only we know since when;
-    all else when it has lasted long enough to hold."""
+def blind_gates(seen: Observation) -> list[GateReading]:
+    """Gates that have nothing to judge by, though the candidate works and is scraped."""
+    report = seen.evidence
+    if not isinstance(report, EvidenceReport):
+        return []
+    return [gate for gate in report.gates if gate.blind_since is not None]
+
+
+def _by_gates(seen: Observation, held: NoData | None, start: datetime, now: datetime) -> NoData | None:
+    """A gate that sees nothing is as blind as if nobody saw anything: what it stands for is not known.
+
+    While there was no traffic nobody could see anything; from then on it counts.
+    """
+    told = [gate.blind_since for gate in blind_gates(seen) if gate.blind_since is not None]
+    if not told:
+        return None
+    since = max(start, datetime.fromtimestamp(min(told), UTC))
+    if held is not None:
+        since = max(since, now if held.kind == Silence.IDLE else held.since)
+    return NoData(kind=Silence.BLIND, since=min(since, now))
+
+
+def is_by_gates(seen: Observation, attempt: Attempt, now: datetime) -> bool:
+    """Is it only gates that are blind, and for `holdAfterSeconds`?"""
     found = no_data(seen, attempt, now)
-    if found is None or isinstance(seen.evidence, Unreadable) or attempt.no_data == found:
+    blind = found is not None and found.kind == Silence.BLIND and lasts(seen, found, now)
+    return blind and not metrics_problem(seen, now)
+
+
+def stored(seen: Observation, attempt: Attempt, now: datetime) -> NoData | None:
+    """What of the silence is worth a write: an unreadable Prometheus, and that there is traffic again but
+    nothing to judge by, at once, for only we know since when; all else when it has lasted long enough to
+    hold."""
+    found, held = no_data(seen, attempt, now), attempt.no_data
+    if found is None or isinstance(seen.evidence, Unreadable) or held == found:
         return found
-    return found if lasts(seen, found, now) else None
+    wakes = held is not None and held.kind == Silence.IDLE and found.kind == Silence.BLIND
+    return found if wakes or lasts(seen, found, now) else None
 
 
 def lasts(seen: Observation, silence: NoData | None, now: datetime) -> bool:
@@ -95,5 +131,19 @@ def in_words(seen: Observation, silence: NoData, now: datetime) -> str:
             return f"stable has had tasks and the candidate none {lasted}"
         case Silence.IDLE:
             return f"no version has had a task {lasted}"
+        case _ if problem := metrics_problem(seen, now):
+            return f"nothing is known of the candidate {lasted}: {problem}"
         case _:
-            return f"nothing is known of the candidate {lasted}: {metrics_problem(seen, now) or 'no samples'}"
+            told = [_blind_in_words(seen, gate, lasted) for gate in blind_gates(seen)]
+            return "; ".join(told) or f"nothing is known of the candidate {lasted}: no samples"
+
+
+def _blind_in_words(seen: Observation, gate: GateReading, lasted: str) -> str:
+    """What a gate lacks, and what somebody can do about it."""
+    gates = enumerate(seen.rollout.spec.analysis.gates)
+    place, metric = next(((i, g.metric or "") for i, g in gates if g.name == gate.name), (0, ""))
+    source = f"MetricTemplate {metric}" if metric in seen.known else "what the agent exports"
+    return (
+        f"gate {gate.name} (metric {metric}) has had nothing to judge by {lasted}: {gate.message}; correct "
+        f"{source}, or change or remove spec.analysis.gates[{place}]"
+    )

@@ -39,7 +39,7 @@ class Event(StrEnum):
     NOT_AVAILABLE = "the candidate is not Available within progressDeadlineSeconds"
     STEP_OVERDUE = "the step takes longer than stepDeadlineSeconds"
     STARVED = "stable has tasks, the candidate none, for revertAfterSeconds"
-    BLIND = "nothing is known of the candidate for revertAfterSeconds"
+    BLIND = "nothing is known of the candidate, or of what a gate asks, for revertAfterSeconds"
     ROUTE_AT_ZERO = "the route lists the candidate with weight 0"
     STABLE_WANTED = "spec.versionRef names the stable version again"
     TRAFFIC_STOPPED = "the gateway has accepted weight 0"

@@ -240,7 +240,8 @@ _BOUND = rules(
 
 
 class NoDataRule(ApiModel):
-    """What silence means: the candidate is held, and taken off when it lasts. No traffic is no silence."""
+    """What silence means, of the candidate or of what a gate asks: the candidate is held, and taken off when
+    it lasts. No traffic is no silence."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(

@@ -234,7 +234,10 @@ class Metrics:
             verdict = Verdict.INCONCLUSIVE
         else:
             verdict = Verdict.NO_DATA if self.says == "no data" else Verdict.PASS
-        return GateReading(gate.name, verdict, 0.0, "1:5", "0.9 (n=90)", "", "said so", safety)
+        blind = self.since.timestamp() if verdict is Verdict.NO_DATA else None
+        return GateReading(
+            gate.name, verdict, 0.0, "1:5", "0.9 (n=90)", "", "said so", safety, blind_since=blind
+        )
 
     def _facts(
         self, gates: tuple[GateReading, ...], failed: tuple[str, ...], *, combined: bool
