@@ -100,7 +100,7 @@ REASONS: dict[Reason, str] = {
     Reason.FOREIGN_SERVICE: "another Service selects the pods: traffic would leak past the weights",
     Reason.ROUTE_CONFLICT: "another route has the same host and path and would win",
     Reason.GATEWAY_LACKS_FEATURE: "the gateway cannot do what a step asks for",
-    Reason.STABLE_UNAVAILABLE: "the stable version has no ready endpoint",
+    Reason.STABLE_UNAVAILABLE: "the stable version has no ready endpoint: its pods must come back",
     Reason.SOAK_GOES_FIRST: "the running soak ends before the next version starts",
     Reason.RULES_ARE_NEWER: "the Rollout's gates or a MetricTemplate were changed in mid-rollout",
     Reason.STABLE_IS_WARM: "the stable version runs and can take all traffic at once",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interlock.analysis.gates import NoDataReading, Silence, Verdict
+from interlock.analysis.gates import EvidenceReport, NoDataReading, Silence, Verdict
 from interlock.core.decide import decide
 from interlock.core.observation import Memory, Observation, Unreadable, Unusable
 from interlock.core.status import unreadable
@@ -68,6 +68,16 @@ def half_blind(seconds: float = 120, **changes: Any) -> Observation:
     return replace(CANARY, evidence=report(lacking, **changes))
 
 
+def orphaned(step: int, evidence: EvidenceReport | Unreadable | None) -> Observation:
+    """Stable has no ready endpoint in this step."""
+    seen = replace(trying(Stage.RUNNING, step), evidence=evidence)
+    name = identity(V1).workload
+    down = replace(seen.workloads[name], ready_endpoints=0)
+    return replace(seen, workloads={**seen.workloads, name: down})
+
+
+LULL = report(candidate_tasks=0, no_data=NoDataReading(Silence.IDLE, LONG_AGO.timestamp()))
+
 TABLE: dict[str, tuple[Observation, str, str, str, str]] = {
     "progressing": (CANARY, "False/Progressing", "True/Progressing", "", "Canary"),
     "a step begins": (trying(Stage.PREPARING), "False/Progressing", "True/Progressing", "", "Shadow"),
@@ -103,6 +113,27 @@ TABLE: dict[str, tuple[Observation, str, str, str, str]] = {
     ),
     "a gate sees nothing": (half_blind(), "False/GateBlind", "", "True/GateBlind", "Stalled"),
     "a gate sees nothing yet": (half_blind(119), "False/Progressing", "True/Progressing", "", "Canary"),
+    "a shadow without stable": (
+        orphaned(0, LULL),
+        "False/StableUnavailable",
+        "",
+        "True/StableUnavailable",
+        "Stalled",
+    ),
+    "a gate sees nothing without stable": (
+        orphaned(1, half_blind().evidence),
+        "False/StableUnavailable",
+        "",
+        "True/StableUnavailable",
+        "Stalled",
+    ),
+    "a canary without stable": (
+        orphaned(1, report(gate(verdict=Verdict.INCONCLUSIVE))),
+        "False/StableUnavailable",
+        "True/StableUnavailable",
+        "",
+        "Canary",
+    ),
     "metrics unreadable": (
         blinded(),
         "False/MetricsUnavailable",

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from interlock.adapters.memory import MemoryMetrics, MemoryObjects
@@ -176,10 +177,7 @@ class Surroundings:
 
     async def _report(self, deployment: Manifest) -> int:
         meta, wanted = deployment["metadata"], deployment["spec"]["replicas"]
-        pods = [pod for pod in self.pods.values() if pod.workload == meta["name"]]
-        up = sum(self._behaviour(pod).ready for pod in pods)
-        room = self._behaviour(pods[0]).room if pods else None
-        up = up if room is None else min(up, room)
+        up = sum(self._behaviour(pod).ready for pod in self._placed(meta["name"]))
         status = {
             "observedGeneration": meta["generation"],
             "replicas": wanted,
@@ -233,6 +231,11 @@ class Surroundings:
         """The pods of one workload."""
         return [pod for pod in self.pods.values() if pod.workload == workload]
 
+    def _placed(self, workload: str) -> list[Pod]:
+        """Those that have found a node: the others neither answer nor can be scraped."""
+        pods = self.pods_of(workload)
+        return pods[: self._behaviour(pods[0]).room] if pods else pods
+
     def _behaviour(self, pod: Pod) -> Behaviour:
         return self.behaviour[pod.image if pod.image in self.behaviour else pod.version]
 
@@ -284,7 +287,7 @@ class Surroundings:
         names = [name for name in weights if not self._skipped(name)]
         shares = [weights[name] * self._overweight(name) for name in names]
         ready = {
-            name: [pod for pod in self.pods_of(name) if self._behaviour(pod).ready]
+            name: [pod for pod in self._placed(name) if self._behaviour(pod).ready]
             for name in (*names, *mirrors)
         }
         for _ in range(round(self.rate * seconds) if sum(shares) else 0):
@@ -351,7 +354,9 @@ class Surroundings:
         """Every pod at once, while Prometheus is not cut off from them."""
         if not self.scraping:
             return
-        for pod in self.pods.values():
+        for pod in chain.from_iterable(
+            map(self._placed, dict.fromkeys(pod.workload for pod in self.pods.values()))
+        ):
             garbled = self.garbled[1] if self.garbled and self.garbled[0] == pod.version else None
             target = {
                 "namespace": NAMESPACE,

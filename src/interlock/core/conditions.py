@@ -73,13 +73,15 @@ def _under_way(seen: Observation, attempt: Attempt, now: datetime) -> tuple[Said
     if attempt.stage is Stage.REVERTING:
         said = f"{tested.version} is taken back ({attempt.reason}: {attempt.message})"
         return (FALSE, Reason.PROGRESSING, said), False
-    where = f"{tested.version} at {_step_name(seen, attempt)}{_dead_share(seen)}"
+    dead = waits.dead_share(seen)
+    where = f"{tested.version} at {_step_name(seen, attempt)}{f' ({dead})' if dead else ''}"
     if held := _held(seen, where, now):
         return held
     left = "; ".join(waits.waiting_for(seen, now)[:6]) or "nothing"
     if stuck := _stuck(seen, attempt, left, now):
         return (FALSE, stuck[0], f"{where}: {stuck[1]}"), True
-    reason = Reason.METRICS_UNAVAILABLE if _is_silent(seen, now) else Reason.PROGRESSING
+    reason = Reason.STABLE_UNAVAILABLE if waits.dead_share(seen) else Reason.PROGRESSING
+    reason = Reason.METRICS_UNAVAILABLE if _is_silent(seen, now) else reason
     return (FALSE, reason, f"{where}: waiting for {left}"), False
 
 
@@ -88,7 +90,10 @@ def _stuck(seen: Observation, attempt: Attempt, left: str, now: datetime) -> tup
     down = happened.not_available(seen, attempt, now) if seen.rollout.status.stable is None else None
     if down:
         return Reason.FIRST_VERSION_FAILING, f"{down}; it serves once it is Available"
-    if blind := _blind_gates(seen, attempt, now):
+    blind = _blind_gates(seen, attempt, now)
+    if waits.dead_share(seen) and (blind or silence.is_idle(seen, attempt, now)):
+        return Reason.STABLE_UNAVAILABLE, f"bring back the pods of the stable version; waiting for {left}"
+    if blind:
         return Reason.GATE_BLIND, blind
     if late := waits.overdue_step(seen, attempt, now):
         return Reason.STEP_DEADLINE, f"{late}; weights stay; waiting for {left}"
@@ -130,14 +135,6 @@ def _held(seen: Observation, where: str, now: datetime) -> tuple[Said, bool] | N
 def _blocked(seen: Observation, held: Held) -> str:
     stable = seen.rollout.status.stable
     return f"{held.message}; held, because {stable.version if stable else 'stable'} has no ready endpoint"
-
-
-def _dead_share(seen: Observation) -> str:
-    """Told beside all else: a share of the requests that nobody answers."""
-    stable, split = seen.rollout.status.stable, seen.rollout.status.traffic
-    if stable is None or split is None or not split.stable_percent or waits.stable_can_serve(seen):
-        return ""
-    return f" ({stable.version} gets {split.stable_percent} % of requests and has no ready endpoint)"
 
 
 def _step_name(seen: Observation, attempt: Attempt) -> str:
@@ -244,7 +241,8 @@ def _metrics(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
     if quiet is None or not silence.lasts(seen, quiet, now):
         verdict = _not_silent(seen, now)
     elif quiet.kind == Silence.IDLE:
-        verdict = (TRUE, Reason.METRICS_READABLE, "no version has any traffic: the step's clock stands still")
+        why = waits.dead_share(seen) or "no version has any traffic"
+        verdict = (TRUE, Reason.METRICS_READABLE, f"{why}: the step's clock stands still")
     else:
         by_gates = silence.is_by_gates(seen, attempt, now)
         reason = Reason.GATE_BLIND if by_gates else Reason.METRICS_UNAVAILABLE

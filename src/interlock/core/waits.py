@@ -142,6 +142,17 @@ def stable_can_serve(seen: Observation) -> bool:
     return stable is None or traffic.can_receive(seen.workloads.get(stable.workload, NOTHING))
 
 
+def dead_share(seen: Observation) -> str:
+    """A share of the requests that nobody answers, in words; empty without one."""
+    stable, split = seen.rollout.status.stable, seen.rollout.status.traffic
+    if stable is None or split is None or not split.stable_percent or stable_can_serve(seen):
+        return ""
+    return (
+        f"{stable.version} gets {split.stable_percent} % of requests and has no ready endpoint: look at "
+        f"Deployment {stable.workload}"
+    )
+
+
 # ------------------------------------------------------------------ waiting
 def is_recorded(seen: Observation, attempt: Attempt) -> bool:
     """Has the Release taken down the attempt's last transition?"""
@@ -210,8 +221,14 @@ def _evidence_waits(seen: Observation, attempt: Attempt, min_tasks: int, now: da
     if attempt.split_mismatch:
         waits.append(f"a right split of the tasks: {attempt.split_mismatch.message}")
     if silence.is_idle(seen, attempt, now):
-        waits.append("traffic: there is none at all, the clock stands still")
+        waits.append(f"traffic: there is none at all, the clock stands still{_nobody_answers(seen)}")
     return waits + evidence_waits(report, min_tasks)
+
+
+def _nobody_answers(seen: Observation) -> str:
+    """Why there is no traffic, where that is known."""
+    stable = seen.rollout.status.stable
+    return f" until {stable.version} has a ready endpoint" if stable and dead_share(seen) else ""
 
 
 def evidence_waits(report: EvidenceReport, min_tasks: int) -> list[str]:
