@@ -172,7 +172,7 @@ def _not_serving(seen: Observation) -> tuple[Said, bool]:
 
 
 def _about_to_start(seen: Observation) -> str:
-    if len(seen.rollout.status.draining) >= MAX_DRAINING:
+    if wanted.must_wait_for_a_drain(seen):
         return f"a new attempt starts when one of {MAX_DRAINING} workloads has ended its conversations"
     return "a new attempt is about to start"
 

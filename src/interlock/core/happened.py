@@ -13,7 +13,7 @@ from interlock.core.route import is_applied
 from interlock.core.table import Event
 from interlock.model.release import Stage
 from interlock.model.rollout import Step
-from interlock.model.rolloutstatus import MAX_DRAINING, MAX_QUARANTINE, Attempt
+from interlock.model.rolloutstatus import MAX_QUARANTINE, Attempt
 
 Question = Callable[[Observation, Attempt, datetime], str | None]
 Wish = Callable[[Observation], str | None]
@@ -341,7 +341,7 @@ def _may_begin(seen: Observation) -> bool:
     return not (
         wanted.serves(seen)
         or len(status.quarantine) >= MAX_QUARANTINE
-        or len(status.draining) >= MAX_DRAINING
+        or wanted.must_wait_for_a_drain(seen)
         or (status.attempt is not None and not waits.is_recorded(seen, status.attempt))
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from interlock.core import workloads
 from interlock.core.observation import Observation, Target, Template
 from interlock.model.release import Outcome, Stage, VersionIdentity
-from interlock.model.rolloutstatus import RolloutStatus
+from interlock.model.rolloutstatus import MAX_DRAINING, RolloutStatus
 from interlock.reasons import Cause
 
 
@@ -96,6 +96,14 @@ def promoted_before(seen: Observation) -> VersionIdentity | None:
             tested = identify(seen, now, seen.template).workload == stable.workload
             return earlier if tested or earlier.workload == wanted.workload else None
     return None
+
+
+def must_wait_for_a_drain(seen: Observation) -> bool:
+    """Do as many workloads end their conversations as may at once? The wanted one does not count: it goes on
+    as it is, and frees its place."""
+    wanted = identity_of(seen)
+    others = [d for d in seen.rollout.status.draining if wanted is None or d.workload != wanted.workload]
+    return len(others) >= MAX_DRAINING
 
 
 def is_at_rest(status: RolloutStatus) -> bool:
