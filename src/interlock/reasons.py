@@ -18,6 +18,7 @@ class ConditionType(StrEnum):
     REVERT_BLOCKED = "RevertBlocked"
     NEXT_QUEUED = "NextQueued"
     GATES_CHANGED = "GatesChanged"
+    RECORD_BROKEN = "RecordBroken"
     ROLLBACK_READY = "RollbackReady"
 
 
@@ -53,6 +54,8 @@ class Reason(StrEnum):
     STABLE_UNAVAILABLE = "StableUnavailable"
     SOAK_GOES_FIRST = "SoakGoesFirst"
     RULES_ARE_NEWER = "RulesAreNewer"
+    RECORD_LOST = "RecordLost"
+    RECORD_DIFFERS = "RecordDiffers"
     STABLE_IS_WARM = "StableIsWarm"
     PROMOTED_BEFORE = "PromotedBefore"
     NOTHING_BEFORE = "NothingBefore"
@@ -69,6 +72,7 @@ CONDITIONS: dict[ConditionType, str] = {
     ConditionType.REVERT_BLOCKED: "the candidate would be taken off, but stable has no ready endpoint",
     ConditionType.NEXT_QUEUED: "another version is wanted and waits for the soak, or the pause, to end",
     ConditionType.GATES_CHANGED: "gates of the running attempt judge by rules that are newer than it",
+    ConditionType.RECORD_BROKEN: "the Release of the last attempt does not hold all that has happened",
     ConditionType.ROLLBACK_READY: "there is a version to go back to, at once or by the fast path",
 }
 """What it means when a condition is True."""
@@ -103,6 +107,8 @@ REASONS: dict[Reason, str] = {
     Reason.STABLE_UNAVAILABLE: "the stable version has no ready endpoint: its pods must come back",
     Reason.SOAK_GOES_FIRST: "the running soak ends before the next version starts",
     Reason.RULES_ARE_NEWER: "the Rollout's gates or a MetricTemplate were changed in mid-rollout",
+    Reason.RECORD_LOST: "the Release was deleted; it was made anew from what was known",
+    Reason.RECORD_DIFFERS: "somebody else has written a transition into the Release; nothing walks on",
     Reason.STABLE_IS_WARM: "the stable version runs and can take all traffic at once",
     Reason.PROMOTED_BEFORE: "a version promoted within the history goes straight to `full`",
     Reason.NOTHING_BEFORE: "no other version was promoted within the history",
@@ -189,11 +195,13 @@ class Told(StrEnum):
 
     EXPECTATIONS_JUDGED = "ExpectationsJudged"
     CONTENT_PUT_BACK = "ContentPutBack"
+    RECORD_LOST = "RecordLost"
 
 
 TOLD: dict[Told, str] = {
     Told.EXPECTATIONS_JUDGED: "the attempt ended: the version's `change.expected` beside what was measured",
     Told.CONTENT_PUT_BACK: "somebody had set fields in the pods of a workload: they were taken away again",
+    Told.RECORD_LOST: "somebody had deleted the Release of the running attempt: it was made anew",
 }
 """What they mean."""
 

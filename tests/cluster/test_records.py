@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 
 from interlock.core import labels
+from interlock.model.release import release_name
 from tests.cluster import objects
 from tests.cluster.api import INTERLOCK, Manifest, core, grouped
 from tests.cluster.chorus import together
@@ -457,3 +458,57 @@ async def test_32b_a_record_that_takes_no_writes_holds_a_step_that_would_end(sto
         await story.recorded(2, "AttemptStarted", "StepStarted")
     await story.until(healthy("v2"), 60)
     await story.recorded(2, *WALKED)
+
+
+LET_IN = "--as=system:serviceaccount:kube-system:generic-garbage-collector"
+"""A user whom the policy lets write Releases, as all are let where it is not installed."""
+
+
+async def release_of_v2(story: Story) -> str:
+    """The name of the running attempt's Release."""
+    rollout = await story.rollout()
+    assert rollout.status.attempt is not None
+    return release_name(rollout.metadata.name, rollout.metadata.uid, rollout.status.attempt.number)
+
+
+@together
+async def test_32b_a_record_that_an_admin_deletes_is_made_anew_and_the_attempt_goes_on(story: Story) -> None:
+    await story.first_version(strategy=QUICK)
+    story.traffic(0)
+    await story.release("v2")
+    await story.until(clock_runs("canary"))
+    await story.recorded(2, "AttemptStarted", "StepStarted")
+    name = await release_of_v2(story)
+    await story.kubectl("delete", "release", name, LET_IN)
+    await story.recorded(2, "StepStarted")
+    found = await story.until(lambda found: condition(found, "RecordBroken")[0] == "True")
+    _, reason, message = condition(found, "RecordBroken")
+    assert reason == "RecordLost"
+    assert message.startswith(f"Release {name} was deleted and is made anew")
+    assert "transition 1 is not on record any more" in message
+    assert (await story.told()).count("RecordLost") == 1
+    story.traffic(40)
+    await story.until(healthy("v2"), 60)
+    await story.recorded(2, "StepStarted", "SoakStarted", "SoakPassed")
+
+
+@together
+async def test_32b_upon_a_forged_record_nothing_walks_on_but_harm_is_taken_back(story: Story) -> None:
+    await story.first_version(strategy=CANARY_FIRST)
+    await story.release("v2")
+    await story.until(measured("violations"))
+    await story.recorded(2, "AttemptStarted", "StepStarted")
+    stable, name = await story.stable(), await release_of_v2(story)
+    held = (await story.entries(2))[-1]
+    forged = {**held, "seq": 3, "stage": "Done", "outcome": "Promoted", "reason": "SoakPassed"}
+    patch = json.dumps([{"op": "add", "path": "/entries/-", "value": forged}])
+    await story.kubectl("patch", "release", name, LET_IN, "--type=json", "-p", patch)
+    found = await story.until(stalled("RecordDiffers"))
+    assert f"Release {name} holds a transition 3 that somebody else" in condition(found, "Stalled")[2]
+    story.behaves("v2", violation=1.0)
+    await until(lambda: at_stable(story, stable), 40, "the candidate to lose its traffic")
+    await story.until(phase("Reverting"))
+    await story.kubectl("delete", "release", name, LET_IN)
+    await story.until(phase("Reverted"))
+    await story.recorded(2, "GateFailed", "GateFailed")
+    await story.only_serves("v1")

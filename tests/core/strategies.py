@@ -104,6 +104,8 @@ def observations(draw: st.DrawFn) -> Observation:
         workloads=_disturbed(draw, seen),
         route=draw(st.sampled_from(_routes(seen))),
         recorded_seq=max(0, seen.recorded_seq - draw(st.sampled_from([0, 0, 0, 1]))),
+        recorded_from=draw(st.sampled_from([1, 1, 2])),
+        misrecorded=draw(st.sampled_from([0, 0, 0, seen.recorded_seq + 1])),
         evidence=draw(evidence()),
         conversations={
             item.workload: draw(st.sampled_from([None, 0.0, 3.0])) for item in seen.rollout.status.draining

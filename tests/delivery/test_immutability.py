@@ -120,7 +120,7 @@ class TestRelease:
             ("entries.0.candidatePercent", 5, "entries[0]: Invalid value: must not be changed"),
             ("entries.1", ..., "must only be appended to"),
             ("entries.0", ..., "must only be appended to"),
-            ("entries.1.seq", 3, "must be numbered by `seq` from 1 without gaps"),
+            ("entries.1.seq", 3, "must be numbered by `seq` from the first on without gaps"),
             ("header.attempt", 2, "header: Invalid value: must not be changed: a Release is a record"),
             ("header.candidate.digest", "f" * 64, "header: Invalid value: must not be changed"),
         ],
@@ -136,11 +136,24 @@ class TestRelease:
         operator = api.as_operator()
         stored = operator.create(release(entries=2)).body
         answer = operator.replace({**stored, "entries": [stored["entries"][0], entry(3)]})
-        assert "must be numbered by `seq` from 1 without gaps" in answer.message
+        assert "must be numbered by `seq` from the first on without gaps" in answer.message
+
+    def test_the_first_entry_cannot_make_way_for_a_new_one(self, api: Api) -> None:
+        operator = api.as_operator()
+        stored = operator.create(release(entries=2)).body
+        answer = operator.replace({**stored, "entries": [stored["entries"][1], entry(3)]})
+        assert "must only be appended to" in answer.message
 
     def test_entries_have_no_gaps(self, api: Api) -> None:
-        answer = api.as_operator().create(at(release(), "entries.0.seq", 2))
-        assert "entries: Invalid value: must be numbered by `seq` from 1 without gaps" in answer.message
+        answer = api.as_operator().create(at(release(entries=2), "entries.1.seq", 3))
+        assert "entries: Invalid value: must be numbered by `seq` from the first on" in answer.message
+
+    def test_a_record_that_is_made_anew_begins_with_what_is_known(self, api: Api) -> None:
+        operator = api.as_operator()
+        stored = operator.create({**release(), "entries": [entry(4)]}).body
+        refused = operator.replace({**stored, "entries": [entry(3), *stored["entries"]]})
+        assert "must only be appended to" in refused.message
+        assert operator.replace({**stored, "entries": [*stored["entries"], entry(5)]}).ok
 
     def test_256_entries_fit(self, api: Api) -> None:
         operator = api.as_operator()

@@ -111,7 +111,7 @@ class Holds(Expect):
 
 # ------------------------------------------------------------------ what users do
 class Target(Strict):
-    """One object: by name, or ours by its role."""
+    """One object: by name, or ours by its role; a Release is that of the running, or last, attempt."""
 
     kind: str = "Rollout"
     name: str = "triage"

@@ -12,7 +12,9 @@ from typing import Any
 
 import yaml
 
+from interlock.core.ledger import release_of
 from interlock.errors import InterlockError, SpecError, TransientError
+from interlock.model.release import Release
 from interlock.simulation.script import Script
 from tests.scenarios import objects
 from tests.scenarios.expecting import Counted, differences, owned, roles
@@ -204,10 +206,18 @@ class Teller:
         await self._remember(patch.kind, name)
 
     async def _name(self, target: Target) -> str:
+        if target.kind == Release.KIND:
+            return await self._release()
         if target.of is None:
             return target.name
         names = roles((await self.world.rollout()).status)
         return next(name for name, role in names.items() if role == target.of)
+
+    async def _release(self) -> str:
+        """That of the attempt that runs, or ran last."""
+        rollout = await self.world.rollout()
+        assert rollout.status.attempt is not None
+        return release_of(rollout, rollout.status.attempt)
 
     async def _delete(self, target: Delete) -> None:
         name = await self._name(target)

@@ -10,7 +10,18 @@ from datetime import datetime, timedelta
 
 from interlock.analysis.gates import EvidenceReport
 from interlock.analysis.silence import Silence
-from interlock.core import baseline, children, clock, happened, silence, traffic, waits, wanted, workloads
+from interlock.core import (
+    baseline,
+    children,
+    clock,
+    happened,
+    ledger,
+    silence,
+    traffic,
+    waits,
+    wanted,
+    workloads,
+)
 from interlock.core.adoption import belongs
 from interlock.core.observation import NOTHING, Observation, Unusable
 from interlock.core.route import awaited, desired_route, is_closed, put_off
@@ -50,12 +61,15 @@ def ready(seen: Observation, now: datetime) -> tuple[Said, bool]:
 
 
 def _spec_problem(seen: Observation) -> tuple[Reason, str] | None:
-    if seen.problem:
-        return Reason.INVALID_SPEC, seen.problem
-    if found := baseline.unknown(seen):
-        return Reason.BASELINE_UNKNOWN, found
-    if lost := children.unreadable(seen):
-        return Reason.DEPENDENCY_NOT_READY, lost
+    gravest = {
+        Reason.INVALID_SPEC: seen.problem,
+        Reason.RECORD_DIFFERS: ledger.differs(seen),
+        Reason.BASELINE_UNKNOWN: baseline.unknown(seen),
+        Reason.DEPENDENCY_NOT_READY: children.unreadable(seen),
+    }
+    for reason, problem in gravest.items():
+        if problem:
+            return reason, problem
     for part in (seen.target, seen.template):
         if isinstance(part, Unusable):
             return Reason(part.reason), part.message
@@ -295,6 +309,9 @@ def _steering(seen: Observation, now: datetime) -> dict[ConditionType, Said]:
         said[ConditionType.NEXT_QUEUED] = queued
     if attempt is not None and attempt.stage in waits.WALKING and (newer := _newer_rules(seen, attempt)):
         said[ConditionType.GATES_CHANGED] = (TRUE, Reason.RULES_ARE_NEWER, newer)
+    if attempt is not None and seen.recorded_from > 1:
+        gone = ledger.lost(seen.rollout, attempt, seen.recorded_from)
+        said[ConditionType.RECORD_BROKEN] = (TRUE, Reason.RECORD_LOST, gone)
     if (stable := seen.rollout.status.stable) is not None:
         said[ConditionType.ROLLBACK_READY] = _way_back(seen, stable, attempt)
     return said

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from pydantic import ValidationError
 
 from interlock.core import labels, plans, results, traffic
 from interlock.core.effects import DeleteChild, Effect, RecordCleared, RecordEntries, TellEvent
@@ -219,6 +222,31 @@ def release_of(rollout: Rollout, attempt: Attempt) -> str:
     return release_name(rollout.metadata.name, rollout.metadata.uid, attempt.number)
 
 
+class OnRecord(NamedTuple):
+    """Fields of an Observation, as there: what the Release of the attempt holds."""
+
+    recorded_from: int = 0
+    recorded_seq: int = 0
+    misrecorded: int = 0
+
+
+def on_record(release: Manifest | None, attempt: Attempt) -> OnRecord:
+    """What of the attempt its Release holds, up to the first transition that is not as it was made."""
+    held = {whole(entry.get("seq")): entry for entry in mappings((release or {}).get("entries"))}
+    if not held:
+        return OnRecord()
+    wrong = [e.seq for e in attempt.unrecorded if e.seq in held and not _is(e, held[e.seq])]
+    other = min((*wrong, *(seq for seq in held if seq > attempt.seq)), default=0)
+    return OnRecord(min(held), other - 1 if other else max(held), other)
+
+
+def _is(entry: Entry, held: Manifest) -> bool:
+    try:
+        return Entry.model_validate(held) == entry
+    except ValidationError:
+        return False
+
+
 def recording(seen: Observation, status: RolloutStatus) -> list[Effect]:
     """Entries that the Release lacks, and the events that tell them."""
     attempt = status.attempt
@@ -227,13 +255,16 @@ def recording(seen: Observation, status: RolloutStatus) -> list[Effect]:
     before = seen.rollout.status.attempt
     same = before is not None and before.number == attempt.number
     missing = tuple(e for e in attempt.unrecorded if not same or e.seq > seen.recorded_seq)
-    if not missing:
+    if not missing or seen.misrecorded:  # an entry cannot be changed: conditions say what to do
         return []
     rollout, release = seen.rollout, release_of(seen.rollout, attempt)
     header = _header(seen, status, attempt)
     # told first: once recorded, an entry is not missing any more and would never be told after a crash
     version = header.candidate.version if header else "the candidate"
     effects: list[Effect] = [_event(f"{release}.{entry.seq}", entry, version) for entry in missing]
+    if not seen.recorded_seq and (first := missing[0].seq) > 1:
+        gone = lost(rollout, attempt, first)
+        effects.append(TellEvent(f"{release}.{first}.anew", Told.RECORD_LOST, gone, warning=True))
     over = attempt.stage in (Stage.REVERTING, Stage.DONE)
     if over and attempt.result and attempt.result.expected and any(_ends(entry) for entry in missing):
         told = results.told(attempt.result)[:1024]
@@ -242,6 +273,26 @@ def recording(seen: Observation, status: RolloutStatus) -> list[Effect]:
         result = attempt.result if over else None
         effects.append(RecordEntries(release, rollout.metadata.namespace, header, missing, result))
     return effects
+
+
+def lost(rollout: Rollout, attempt: Attempt, first: int) -> str:
+    """What is said of a record that begins with the transition `first`, 2 or more."""
+    which = "transition 1 is" if first == 2 else f"transitions 1 to {first - 1} are"
+    return (
+        f"Release {release_of(rollout, attempt)} was deleted and is made anew from what is known: {which} "
+        "not on record any more; a backup or the audit log may know more"
+    )
+
+
+def differs(seen: Observation) -> str:
+    """What is said of a record into which somebody else has written; empty as a rule."""
+    attempt = seen.rollout.status.attempt
+    if attempt is None or not seen.misrecorded:
+        return ""
+    return (
+        f"Release {release_of(seen.rollout, attempt)} holds a transition {seen.misrecorded} that somebody "
+        "else has written: nothing walks on, but harm is taken back; delete the Release, it is made anew"
+    )
 
 
 def _ends(entry: Entry) -> bool:

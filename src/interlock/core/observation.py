@@ -149,6 +149,10 @@ class Observation:
     """Releases of draining workloads that do not yet say when those were cleared."""
     recorded_seq: int = 0
     """The last transition of the current attempt that its Release holds; 0 without a Release."""
+    recorded_from: int = 0
+    """The first one: more than 1 where the Release was deleted and has been made anew."""
+    misrecorded: int = 0
+    """A transition that somebody else has put into the Release otherwise than it was made; 0 without one."""
     memory: Memory | None = None
     """What they remember; None without Releases."""
     surplus: tuple[Manifest, ...] = ()

@@ -155,8 +155,8 @@ def dead_share(seen: Observation) -> str:
 
 # ------------------------------------------------------------------ waiting
 def is_recorded(seen: Observation, attempt: Attempt) -> bool:
-    """Has the Release taken down the attempt's last transition?"""
-    return seen.recorded_seq >= attempt.seq
+    """Has the Release taken down the attempt's last transition, and nothing that did not happen?"""
+    return seen.recorded_seq >= attempt.seq and not seen.misrecorded
 
 
 def overdue_step(seen: Observation, attempt: Attempt, now: datetime) -> str | None:

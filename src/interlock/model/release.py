@@ -43,7 +43,10 @@ class Outcome(StrEnum):
 
 
 class Entry(ApiModel):
-    """One transition; `seq` is its key within the attempt, counted from 1 without gaps."""
+    """One transition; `seq` is its key within the attempt, counted from 1 without gaps.
+
+    A record that was deleted is made anew: it then begins with the first transition that is still known.
+    """
 
     seq: Annotated[int, Field(ge=1, le=100000)]
     time: Time
@@ -114,10 +117,13 @@ class Release(ApiModel):
             max_length=256,
             json_schema_extra=keyed("seq")
             | rules(
-                # `seq` is unique (it is the key) and at least 1: with both rules no old entry can be missing.
-                ("self.all(e, e.seq <= size(self))", "must be numbered by `seq` from 1 without gaps"),
+                # `seq` is unique (it is the key): with both rules no old entry can be missing.
                 (
-                    "size(self) >= size(oldSelf)",
+                    "self.all(e, e.seq >= self[0].seq && e.seq < self[0].seq + size(self))",
+                    "must be numbered by `seq` from the first on without gaps",
+                ),
+                (
+                    "size(self) >= size(oldSelf) && self[0].seq == oldSelf[0].seq",
                     "must only be appended to: entries of a Release are never removed",
                 ),
             ),

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from interlock.core import adoption, labels, traffic, workloads
 from interlock.core.baseline import is_blank
-from interlock.core.ledger import release_of
+from interlock.core.ledger import OnRecord, on_record, release_of
 from interlock.core.memory import prunable, remember
 from interlock.core.observation import (
     NOTHING,
@@ -25,11 +25,11 @@ from interlock.core.observation import (
     WorkloadState,
 )
 from interlock.core.obstacles import Pod, Surroundings, claims_of, clone_labels, obstacles, parents
-from interlock.core.parts import mapping, mappings, whole
+from interlock.core.parts import mapping, mappings
 from interlock.core.plans import plan_problem
 from interlock.core.wanted import identity_of, is_at_rest, kept_back, serves
 from interlock.errors import SpecError
-from interlock.model.release import Stage, VersionIdentity
+from interlock.model.release import Release, Stage, VersionIdentity
 from interlock.model.rollout import Rollout
 from interlock.operator.agentversions import AgentVersions
 from interlock.operator.cache import SERVICE, Cache
@@ -106,7 +106,7 @@ class Observer:
             workloads=works,
             route=traffic.read_route(route) if route else None,
             uncleared=self._uncleared(rollout),
-            recorded_seq=self._recorded(rollout),
+            **(await self._recorded(rollout))._asdict(),
             memory=memory,
             surplus=remembered.surplus,
             baseline=baseline,
@@ -252,14 +252,17 @@ class Observer:
             name for name, m in known.items() if m and "clearedTime" not in mapping(m.get("result"))
         )
 
-    def _recorded(self, rollout: Rollout) -> int:
-        if rollout.status.attempt is None:
-            return 0
-        release = self._cache.get(
-            "Release", rollout.metadata.namespace, release_of(rollout, rollout.status.attempt)
-        )
-        entries = mappings((release or {}).get("entries"))
-        return max((whole(entry.get("seq")) for entry in entries), default=0)
+    async def _recorded(self, rollout: Rollout) -> OnRecord:
+        attempt = rollout.status.attempt
+        if attempt is None:
+            return OnRecord()
+        place = Release.KIND, rollout.metadata.namespace, release_of(rollout, attempt)
+        release = self._cache.get(*place)
+        if release is None and attempt.unrecorded and attempt.unrecorded[0].seq > 1:
+            release = await self._objects.get(*place)  # it would be called lost: the watch may only be late
+            if release is not None:
+                self._cache.put(release)
+        return on_record(release, attempt)
 
 
 def _known(rollout: Rollout, memory: Memory | None) -> list[VersionIdentity]:
