@@ -163,6 +163,28 @@ async def test_a_missing_gateway_is_named_and_the_route_follows_it(story: Story)
     await story.until(healthy("v1"))
 
 
+async def test_8_a_route_stays_at_its_gateway_until_the_one_that_an_edit_asks_for_exists(
+    story: Story,
+) -> None:
+    await story.first_version(strategy=CANARY_FIRST)
+    await story.release("v2")
+    await story.until(clock_runs("canary"))
+    await story.pause()  # so that the step does not end on the way
+    before = (await story.route())["spec"]
+    await story.edit(traffic=through(story, "edge"))
+    await story.until(stalled("DependencyNotReady", f"Gateway {story.namespace}/edge does not exist"))
+    assert (await story.route())["spec"] == before
+    await create(story, gateway("edge", "played"))
+
+    async def follows() -> bool:
+        return [ref["name"] for ref in (await story.route())["spec"]["parentRefs"]] == ["edge"]
+
+    await until(follows, 10, "the route to follow", story.land.operator_log)
+    await story.until(phase("Paused"))
+    assert (await story.route())["spec"]["rules"] == before["rules"]
+    assert story.land.agents.lost[story.namespace] == 0
+
+
 async def test_a_gateway_that_cannot_mirror_is_refused_with_a_sentence(story: Story) -> None:
     chosen = f"{story.namespace}-class"
     spec = {"controllerName": "traefik.io/gateway-controller"}
