@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from interlock.core import adoption, labels, sizes, tampering, workloads
 from interlock.core.effects import ApplyChild, DeleteChild, Effect, RestoreChild, TellEvent
+from interlock.core.listening import port_of
 from interlock.core.observation import (
     NOTHING,
     Manifest,
@@ -35,6 +36,12 @@ class Wanted:
     identity: VersionIdentity
     mode: str
     replicas: int
+
+    @property
+    def name(self) -> str:
+        """Of its Deployment and its Service."""
+        workload = self.identity.workload
+        return workload if self.mode == "live" else workloads.shadow_name(workload)
 
 
 def wanted_workloads(seen: Observation, status: RolloutStatus) -> dict[str, Wanted]:
@@ -142,7 +149,8 @@ def _desired(seen: Observation, want: Wanted, config: Manifest | None) -> Iterat
         if target is not None:
             yield workloads.config_map(seen.rollout, want.identity.workload, target, template)
         yield _deployment(seen, want, template)
-    yield workloads.service(seen.rollout, want.identity.workload, mode=want.mode)
+    port = port_of(seen.rollout, seen.workloads.get(want.name, NOTHING))
+    yield workloads.service(seen.rollout, want.identity.workload, mode=want.mode, port=port)
 
 
 def _deployment(seen: Observation, want: Wanted, template: Template) -> Manifest:

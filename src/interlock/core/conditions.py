@@ -236,7 +236,7 @@ def _traffic_shifted(seen: Observation) -> dict[ConditionType, Said]:
     text += f" and to stable's shadow {split.control_percent} %" if split.control_percent else ""
     text = "the route is closed" if is_closed(current) else text
     if waits_for := put_off(seen):
-        text += f"; {' and '.join(waits_for)} of spec.traffic stay as they were while something is in the way"
+        text += f"; the former {', '.join(waits_for)} of spec.traffic, while something is in the way"
     found = current.attempt.split_mismatch if current.attempt else None
     if found is not None:
         told = f"intended: {text}; {found.message}"

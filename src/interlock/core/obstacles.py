@@ -12,6 +12,7 @@ from itertools import product
 from interlock.core import labels
 from interlock.core.adoption import belongs
 from interlock.core.gateways import capabilities, refusal
+from interlock.core.listening import declared
 from interlock.core.observation import Holds, Manifest, Obstacle, Template
 from interlock.core.parts import mapping, mappings, text, texts
 from interlock.core.traffic import GATEWAY_GROUP
@@ -45,6 +46,8 @@ class Surroundings:
     """Those of its Gateways that exist."""
     classes: Mapping[str, Manifest] = field(default_factory=dict)
     """Those of their GatewayClasses that exist, by name."""
+    template: Template | None = None
+    """What the next version's pods are made from; None where it cannot be used."""
 
 
 def obstacles(
@@ -57,6 +60,7 @@ def obstacles(
         *_names_taken(m for m in around.children if not belongs(rollout, m, known)),
         *_leaking_services(pods, (m for m in around.services if not belongs(rollout, m))),
         *_gateways(rollout, around),
+        *_not_listening(rollout, around.template),
         *_route_conflicts(rollout, around.routes),
     )
 
@@ -158,6 +162,18 @@ def _gateway_of(parent: ParentRef, rollout: Rollout) -> Place:
 def class_of(gateway: Manifest) -> str:
     """Name of a Gateway's class."""
     return text(mapping(gateway.get("spec")).get("gatewayClassName"))
+
+
+# ------------------------------------------------------------------ ports
+def _not_listening(rollout: Rollout, template: Template | None) -> Iterator[Obstacle]:
+    said = declared({"spec": template.spec}) if template is not None else frozenset()
+    asked = rollout.spec.traffic.gateway_api.port
+    if template is not None and said and asked not in said:
+        text = (
+            f"spec.traffic.gatewayAPI.port {asked}: the containers of Deployment {template.name} declare "
+            f"{', '.join(map(str, sorted(said)))}: correct it, or declare it there as a containerPort"
+        )
+        yield Obstacle(Reason.INVALID_SPEC, text, Holds.START)
 
 
 # ------------------------------------------------------------------ other routes

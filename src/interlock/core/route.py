@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from interlock.core import traffic
 from interlock.core.adoption import belongs
+from interlock.core.listening import port_of
 from interlock.core.observation import NOTHING, Manifest, Observation
 from interlock.core.parts import mapping, mappings
 from interlock.core.workloads import shadow_name
@@ -28,7 +29,10 @@ def put_off(seen: Observation) -> list[str]:
     asked, desired = _asked_for(seen, seen.rollout.status), desired_route(seen, seen.rollout.status)
     if asked is None or desired is None:
         return []
-    return [name for field, name in _ATTACHED.items() if asked["spec"][field] != desired["spec"][field]]
+    fields = [name for field, name in _ATTACHED.items() if asked["spec"][field] != desired["spec"][field]]
+    ports = {backend["port"] for rule in asked["spec"]["rules"] for backend in rule["backendRefs"]}
+    elsewhere = ports - {seen.rollout.spec.traffic.gateway_api.port}
+    return [*fields, "port"] if elsewhere and seen.obstacles else fields
 
 
 def _asked_for(seen: Observation, status: RolloutStatus) -> Manifest | None:
@@ -51,7 +55,12 @@ def _asked_for(seen: Observation, status: RolloutStatus) -> Manifest | None:
         and exists
         and attempt is not None
         and attempt.traffic_started_time is not None,
+        ports=_ports(seen),
     )
+
+
+def _ports(seen: Observation) -> dict[str, int]:
+    return {name: port_of(seen.rollout, state) for name, state in seen.workloads.items()}
 
 
 def _where_it_is(seen: Observation, asked: Manifest, split: TrafficStatus | None) -> Manifest:

@@ -5,6 +5,8 @@ Pure: builds the manifest and reads its state. Never decides to move traffic.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from interlock.core import labels
@@ -39,12 +41,19 @@ def intended(step: Step) -> TrafficStatus:
 
 
 def http_route(
-    rollout: Rollout, traffic: TrafficStatus, *, stable: str, candidate: str | None, keep_candidate: bool
+    rollout: Rollout,
+    traffic: TrafficStatus,
+    *,
+    stable: str,
+    candidate: str | None,
+    keep_candidate: bool,
+    ports: Mapping[str, int] = MappingProxyType({}),
 ) -> Manifest:
     """The HTTPRoute for a split.
 
     `keep_candidate` lists the candidate's Service even at weight 0: that explicit zero is what a
-    restarted operator reads as "taken back" when the status write was lost.
+    restarted operator reads as "taken back" when the status write was lost. `ports` of Services that are
+    asked on another port than that of the spec.
     """
     settings = rollout.spec.traffic.gateway_api
     backends = [(stable, traffic.stable_percent)] if traffic.stable_percent else []
@@ -56,14 +65,14 @@ def http_route(
             for path in [m.path for m in settings.matches] or ["/"]
         ],
         "backendRefs": [
-            {"group": "", "kind": "Service", "name": name, "port": settings.port, "weight": weight}
-            for name, weight in backends
+            _backend(name, ports.get(name, settings.port)) | {"weight": weight} for name, weight in backends
         ],
         "filters": [],  # said even when empty: a mirror that is left over must not pass for as intended
     }
     for version, share in ((candidate, traffic.shadow_percent), (stable, traffic.control_percent)):
         if version and share:
-            rule["filters"].append(_mirror(shadow_name(version), settings.port, share))
+            mirror = shadow_name(version)
+            rule["filters"].append(_mirror(_backend(mirror, ports.get(mirror, settings.port)), share))
     return {
         "apiVersion": ROUTE_API_VERSION,
         "kind": "HTTPRoute",
@@ -84,8 +93,11 @@ def http_route(
     }
 
 
-def _mirror(service: str, port: int, percent: int) -> Manifest:
-    backend = {"group": "", "kind": "Service", "name": service, "port": port}
+def _backend(service: str, port: int) -> Manifest:
+    return {"group": "", "kind": "Service", "name": service, "port": port}
+
+
+def _mirror(backend: Manifest, percent: int) -> Manifest:
     return {
         "type": "RequestMirror",
         "requestMirror": {"backendRef": backend, "percent": percent},

@@ -246,10 +246,10 @@ def _sleep_before_stop(pod: Manifest) -> None:
         )
 
 
-def service(rollout: Rollout, workload: str, *, mode: str) -> Manifest:
-    """The Service that the route names; its selector is ours alone."""
+def service(rollout: Rollout, workload: str, *, mode: str, port: int | None = None) -> Manifest:
+    """The Service that the route names; its selector is ours alone. `port`: where not that of the spec."""
     name = workload if mode == "live" else shadow_name(workload)
-    port = rollout.spec.traffic.gateway_api.port
+    port = port or rollout.spec.traffic.gateway_api.port
     return {
         "apiVersion": "v1",
         "kind": "Service",

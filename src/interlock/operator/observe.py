@@ -225,6 +225,7 @@ class Observer:
             routes=[*near.claiming(claims_of(rollout)), *([seen.route.manifest] if seen.route else [])],
             gateways=gateways,
             classes=near.classes(gateways.values()),
+            template=None if isinstance(seen.template, Unusable) else seen.template,
         )
         known = _known(rollout, seen.memory) + ([wanted] if wanted else [])
         return obstacles(rollout, _pods(seen, tried) if tried else (), known, around)
