@@ -237,6 +237,12 @@ def test_an_alert_that_is_not_heeded_in_the_first_step_lets_it_start() -> None:
     )
 
 
+def test_two_gates_of_one_name_are_refused() -> None:
+    """The API server keeps them apart; a file that the plugin reads has not been there yet."""
+    problem = plan_problem(rollout(SUCCESS, PAGE, SUCCESS))
+    assert problem == f"spec.analysis.gates[2] ({SUCCESS['name']}): name must be one that no other gate has"
+
+
 def test_a_gate_that_would_judge_nothing_is_refused() -> None:
     found = parsed(
         "v2", strategy={"steps": [CANARY, FULL]}, analysis={"gates": [{**VIOLATIONS, "during": ["Shadow"]}]}

@@ -91,11 +91,14 @@ def _margin(field: str, points: str) -> float:
 
 def plan_problem(rollout: Rollout, known: Known = NO_TEMPLATES) -> str:
     """Why the gates cannot be followed, naming the field; empty when they can."""
-    for index, gate in enumerate(rollout.spec.analysis.gates):
+    gates = rollout.spec.analysis.gates
+    for index, gate in enumerate(gates):
         try:
             problem = _during_problem(plan_gate(gate, known=known), rollout.spec.strategy.steps)
         except (ValueError, KeyError) as error:
             problem = str(error).strip("'")
+        if not problem and any(gate.name == other.name for other in gates[:index]):
+            problem = "name must be one that no other gate has"
         if problem:
             return f"spec.analysis.gates[{index}] ({gate.name}): {problem}"
     if not 0 < rollout.spec.analysis.alpha < 1:
