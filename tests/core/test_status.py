@@ -12,7 +12,7 @@ from interlock.analysis.gates import EvidenceReport, NoDataReading, Silence, Ver
 from interlock.core.decide import decide
 from interlock.core.observation import Memory, Observation, Unreadable, Unusable
 from interlock.core.status import unreadable
-from interlock.model.release import Stage
+from interlock.model.release import Outcome, Stage
 from interlock.model.rolloutstatus import NoData, Quarantined, RolloutStatus
 from interlock.reasons import Reason
 from tests.core.seen import (
@@ -266,10 +266,26 @@ def test_a_changed_verdict_is_written_at_once() -> None:
     assert [g.verdict for g in decide(later, NOW).status.gates] == ["NoData"]
 
 
+def rested(outcome: Outcome | None, named: str = "v1") -> Observation:
+    """v1 serves after an attempt that came so far as its second step; `None`: it was taken over."""
+    seen = at_rest(parsed(named))
+    status, done = seen.rollout.status, seen.rollout.status.attempt
+    assert done is not None
+    last = done.model_copy(update={"outcome": outcome, "step_index": 1}) if outcome else None
+    status = status.model_copy(update={"attempt": last})
+    known = (
+        target(named) if outcome is not Outcome.PROMOTED else Unusable(Reason.DEPENDENCY_NOT_READY, "gone")
+    )
+    return replace(seen, rollout=seen.rollout.model_copy(update={"status": status}), target=known)
+
+
 @pytest.mark.parametrize(
     ("seen", "step", "weight"),
     [
         (at_rest(), "3/3", "100%"),
+        (rested(Outcome.ROLLED_BACK), "3/3", "100%"),
+        (rested(None), "3/3", "100%"),
+        (rested(Outcome.PROMOTED, "v2"), "0/3", "0%"),
         (trying(Stage.RUNNING, 0), "1/3", "0%"),
         (CANARY, "2/3", "20%"),
         (trying(Stage.SOAKING, 2), "3/3", "90%"),

@@ -10,13 +10,13 @@ from datetime import datetime
 from interlock.analysis.gates import EvidenceReport
 from interlock.core import labels, results
 from interlock.core.conditions import Said, conditions
-from interlock.core.observation import NOTHING, Manifest, Observation
+from interlock.core.observation import NOTHING, Manifest, Observation, Target
 from interlock.core.parts import mapping, mappings, whole
 from interlock.core.waits import ACTIVE, WALKING, running_step
 from interlock.model.base import format_time
 from interlock.model.conditions import Condition, ConditionStatus
-from interlock.model.release import Stage
-from interlock.model.rolloutstatus import Attempt, GateStatus, RolloutStatus
+from interlock.model.release import Outcome, Stage
+from interlock.model.rolloutstatus import Attempt, GateStatus, RolloutStatus, TrafficStatus
 from interlock.reasons import ConditionType, Reason
 
 _AT_REST = {
@@ -48,7 +48,7 @@ def describe(seen: Observation, before: RolloutStatus, now: datetime) -> Rollout
             "observed_generation": meta.generation,
             "phase": _phase(seen, stalled, reason),
             "step": _step(seen, attempt),
-            "weight": f"{_live_share(current)}%",
+            "weight": f"{_live_share(seen)}%",
             "replicas": _serving(seen)[0],
             "selector": _serving(seen)[1],
             "gates": gates,
@@ -119,20 +119,27 @@ def _phase(seen: Observation, stalled: bool, reason: Reason) -> str:
 
 def _step(seen: Observation, attempt: Attempt | None) -> str:
     total = len(seen.rollout.spec.strategy.steps)
-    if attempt is None or attempt.stage is Stage.PREPARING:
-        return f"0/{total}"
-    if attempt.outcome is not None and attempt.outcome.value == "Promoted":
+    if _at_rest_as_named(seen):
         return f"{total}/{total}"
+    if attempt is None or attempt.stage is Stage.PREPARING or attempt.outcome is Outcome.PROMOTED:
+        return f"0/{total}"
     return f"{attempt.step_index + 1}/{total}"
 
 
-def _live_share(current: RolloutStatus) -> int:
-    """The share of the version in the VERSION column: the candidate's while one is tried."""
-    if current.traffic is None:
-        return 0
-    trying = current.attempt is not None and current.attempt.stage in ACTIVE
-    promoted = current.attempt is not None and str(current.attempt.outcome) == "Promoted"
-    return current.traffic.stable_percent if promoted and not trying else current.traffic.candidate_percent
+def _live_share(seen: Observation) -> int:
+    """The share of the version in the VERSION column."""
+    split = seen.rollout.status.traffic or TrafficStatus()
+    return split.stable_percent if _at_rest_as_named(seen) else split.candidate_percent
+
+
+def _at_rest_as_named(seen: Observation) -> bool:
+    """Is the version that `spec.versionRef` names stable: promoted, gone back to, or taken over? As far as
+    its content is known, that counts as well."""
+    attempt, stable, target = seen.rollout.status.attempt, seen.rollout.status.stable, seen.target
+    if stable is None or (attempt is not None and attempt.stage in ACTIVE):
+        return False
+    named = seen.rollout.spec.version_ref.name == stable.version
+    return named and (not isinstance(target, Target) or target.digest == stable.digest)
 
 
 def _serving(seen: Observation) -> tuple[int, str]:
