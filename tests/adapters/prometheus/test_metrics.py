@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -373,6 +374,34 @@ async def test_the_log_tells_once_that_nobody_answers_and_once_that_somebody_doe
                 await all_of(metrics, "a")
     told = [record.levelname for record in caplog.records if "Prometheus" in record.getMessage()]
     assert told == ["WARNING", "INFO"], caplog.messages
+
+
+async def test_the_log_does_not_take_what_cannot_be_used_for_an_answer(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interlock.adapters.prometheus.breaker.FIRST_PAUSE", 0.0)
+    says: dict[str, Any] = {"text": "<html>Sign in</html>", "status": 200}
+
+    async def next_answer(_: list[str]) -> web.Response | None:
+        return web.Response(**says) if says else None
+
+    async def told(moments: int) -> list[str]:
+        caplog.clear()
+        for _ in range(moments):
+            await all_of(metrics, "a")
+        return [record.getMessage() for record in caplog.records if "Prometheus" in record.getMessage()]
+
+    with caplog.at_level(logging.INFO):
+        async with knowing(Answering(next_answer)) as metrics:
+            (first,) = await told(TRIES + 2)
+            assert first.startswith("Prometheus answers, but none of its answers can be used: ")
+            says["status"] = 503
+            (second,) = await told(TRIES + 2)
+            assert second.startswith("Prometheus does not answer")
+            says["status"] = 200
+            assert await told(2) == [first], "it is there again, and of no more use than before"
+            says.clear()
+            assert await told(2) == ["Prometheus answers again"]
 
 
 async def test_a_server_that_does_not_answer_is_left_alone_for_a_while() -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from interlock.adapters.prometheus.access import Access
 from interlock.adapters.prometheus.answers import Answer
-from interlock.adapters.prometheus.breaker import Breaker
+from interlock.adapters.prometheus.breaker import TRIES, Breaker
 from interlock.adapters.prometheus.client import Client, NoAnswer, Observe
 from interlock.adapters.prometheus.labels import CANONICAL, Agent, LabelNames
 from interlock.adapters.prometheus.query import USUAL_WINDOW, query, shares
@@ -114,6 +114,10 @@ class _Course:
     useless: dict[Length, int] = field(default_factory=dict)
     """Moments running of which no answer could be used, by how much was asked about: who has waited for long
     asks about more, and must neither be taken for the others nor they for it."""
+    _dry: int = 0
+    """Moments running of which nobody got an answer that could be used."""
+    _told: bool = False
+    """Whether the last that the log says is that nothing can be read."""
 
     def blames(self, reads: _Reads) -> bool:
         """Whether it is worth it to look for an agent that is to blame."""
@@ -122,11 +126,18 @@ class _Course:
     def went(self, reads: _Reads, reason: str, now: float) -> None:
         """A moment is over; `reason` why there was no answer, `now` in monotonic seconds."""
         self.useless[reads.length] = 0 if reads.usable else self.useless.get(reads.length, 0) + 1
+        self._dry = 0 if reads.usable else self._dry + 1
         if reads.alive:
-            if self.breaker.answered():
+            again = self.breaker.answered()
+            if self._told and reads.usable:
                 log.info("Prometheus answers again")
+                self._told = False
+            elif not reads.usable and (again or (self._dry >= TRIES and not self._told)):
+                log.warning("Prometheus answers, but none of its answers can be used: %s", reason)
+                self._told = True
         elif self.breaker.failed(reason, now):
             log.warning("Prometheus does not answer, it is asked less often: %s", reason)
+            self._told = True
 
 
 class PrometheusMetrics:
