@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
-NAME ?= default
+NAME ?= interlock
 # One process for the tests of each cluster, one for those that only compute.
 WORKERS ?= 3
 
@@ -38,11 +38,11 @@ demo-down: .venv/.ready ## Remove everything that the demo left for looking arou
 	@$(PY) -m dev.demo down
 
 .PHONY: cluster
-cluster: .venv/.ready ## Start a real local cluster with gateway and Prometheus (NAME=default)
+cluster: .venv/.ready ## Start a real local cluster with gateway and Prometheus (NAME=interlock)
 	@$(PY) -m dev.cluster up --name $(NAME)
 
 .PHONY: cluster-down
-cluster-down: .venv/.ready ## Stop it and remove every trace (NAME=default)
+cluster-down: .venv/.ready ## Stop it and remove every trace (NAME=interlock)
 	@$(PY) -m dev.cluster down --name $(NAME)
 
 .PHONY: binaries

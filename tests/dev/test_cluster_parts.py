@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from dev.cluster import cache, crds, forward, images, node, versions
+from dev.cluster.clusters import DEFAULT_NAME
 from dev.cluster.errors import ClusterError
 from dev.cluster.forward import Forward
 from dev.cluster.images import Layer, Settings
@@ -307,3 +308,17 @@ class TestForwarding:
             return b""
         finally:
             writer.close()
+
+
+# ------------------------------------------------------------------ make
+def test_make_starts_the_cluster_that_every_other_command_means() -> None:
+    shown = subprocess.run(
+        ["/usr/bin/env", "make", "--dry-run", "--no-print-directory", "cluster", "cluster-down"],
+        cwd=Path(__file__).resolve().parents[2],
+        env={name: value for name, value in os.environ.items() if name not in ("NAME", "MAKEFLAGS")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert f"dev.cluster up --name {DEFAULT_NAME}\n" in shown
+    assert f"dev.cluster down --name {DEFAULT_NAME}\n" in shown
