@@ -139,6 +139,9 @@ async def test_29_what_lost_labels_and_owner_is_ours_again_and_turns_back(story:
     assert {(m["kind"], m["metadata"]["ownerReferences"][0]["uid"]) for m in ours} == {
         (kind, owner) for kind in kinds
     }
+    seen = story.land.witness.history(story.namespace, "Rollout")
+    said = [c for one in seen for c in one.manifest.get("status", {}).get("conditions", [])]
+    assert "StableUnavailable" not in {c["reason"] for c in said}, "the Service took its EndpointSlices along"
 
 
 # ------------------------------------------------------------------ 32

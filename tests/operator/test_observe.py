@@ -8,9 +8,10 @@ import pytest
 
 from interlock.core import workloads
 from interlock.core.observation import Observation, Target, Unusable
+from interlock.errors import TransientError
 from interlock.reasons import Reason
 from tests.operator.lives import created_again, deleted
-from tests.scenarios.given import HARMFUL, healthy, phase, served, trying
+from tests.scenarios.given import HARMFUL, candidate_workload, healthy, phase, served, trying
 from tests.scenarios.objects import CANARY, CONTROLLED, FULL, SHADOW, agent_version, rollout
 from tests.scenarios.surroundings import NAMESPACE, Manifest
 from tests.scenarios.world import World
@@ -141,6 +142,53 @@ async def test_a_config_map_that_holds_evidence_is_no_workload() -> None:
 
 
 # ------------------------------------------------------------------ obstacles
+async def without_slices(world: World, of: str = "") -> str:
+    """A Service, v1's, has lost its labels, and its slice with it: to the watch that is a deletion."""
+    name = of or await workload(world)
+    found = await world.objects.get("EndpointSlice", NAMESPACE, f"{name}-x")
+    assert found is not None
+    world.operator.heard("DELETED", found)
+    return name
+
+
+async def test_endpoints_that_the_watch_does_not_bring_are_asked_for() -> None:
+    world = await trying("v2", "Canary")
+    name = await without_slices(world)
+    found = await seen(world)
+    assert found.workloads[name].ready_endpoints == 2
+    assert all(state.ready_endpoints for state in found.workloads.values())
+
+
+async def test_without_stables_a_comparison_turns_back() -> None:
+    world = await trying("v2", "Canary")
+    await without_slices(world)
+    world.behaviour["v2"].success = 0.1
+    await world.until(phase("Reverted"))
+
+
+async def test_without_the_candidates_it_walks_on() -> None:
+    world = await trying("v2", "Canary")
+    await without_slices(world, await candidate_workload(world))
+    await world.until(healthy("v2"))
+
+
+async def test_endpoints_that_cannot_be_asked_for_keep_nothing_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = await trying("v2", "Canary")
+    name = await without_slices(world)
+    asked: list[str] = []
+
+    async def refused(kind: str, *, namespace: str = "", selector: str = "") -> list[Manifest]:
+        asked.append(f"{kind} {namespace} {selector}")
+        raise TransientError("no answer")
+
+    monkeypatch.setattr(world.objects, "list", refused)
+    found = await seen(world)
+    assert asked == [f"EndpointSlice {NAMESPACE} kubernetes.io/service-name={name}"], "of no other"
+    assert found.workloads[name].ready_endpoints == 0
+
+
 async def next_workload(world: World) -> str:
     """The name that v2's workload would get; v2 is wanted but not begun."""
     await world.apply(agent_version("v2"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -28,7 +28,7 @@ from interlock.core.obstacles import Pod, Surroundings, claims_of, clone_labels,
 from interlock.core.parts import mapping, mappings
 from interlock.core.plans import plan_problem
 from interlock.core.wanted import identity_of, is_at_rest, kept_back, serves
-from interlock.errors import SpecError
+from interlock.errors import InterlockError, SpecError
 from interlock.model.release import Release, Stage, VersionIdentity
 from interlock.model.rollout import Rollout
 from interlock.operator.agentversions import AgentVersions
@@ -90,7 +90,7 @@ class Observer:
         route = self._cache.get("HTTPRoute", meta.namespace, meta.name)
         remembered = self._memory(rollout, route)
         memory = remembered.memory
-        works = self._workloads(rollout, _known(rollout, memory))
+        works = await self._workloads(rollout, _known(rollout, memory))
         known = await self.templates.confirmed(rollout)
         baseline: Target | Unusable | None = None
         if memory is not None and memory.stable is not None and is_blank(status):
@@ -148,7 +148,7 @@ class Observer:
         except SpecError as error:
             return Unusable(Reason.DEPENDENCY_NOT_READY, str(error))
 
-    def _workloads(self, rollout: Rollout, known: list[VersionIdentity]) -> dict[str, WorkloadState]:
+    async def _workloads(self, rollout: Rollout, known: list[VersionIdentity]) -> dict[str, WorkloadState]:
         """What the Rollout owns, and of known versions what it adopts as well."""
         meta = rollout.metadata
         names = {version.workload for version in known}
@@ -167,7 +167,7 @@ class Observer:
                 deployment=parts.get("Deployment"),
                 service=parts.get("Service"),
                 config=parts.get("ConfigMap"),
-                ready_endpoints=self._ready_endpoints(meta.namespace, name),
+                ready_endpoints=await self._ready_endpoints(meta.namespace, name, parts),
             )
             for name, parts in found.items()
         }
@@ -181,13 +181,26 @@ class Observer:
                     if manifest is not None and adoption.is_disowned(rollout, manifest):
                         yield manifest
 
-    def _ready_endpoints(self, namespace: str, service: str) -> int:
-        slices = self._cache.labelled("EndpointSlice", namespace, SERVICE, service)
+    async def _ready_endpoints(self, namespace: str, name: str, parts: Collection[str]) -> int:
+        slices = self._cache.labelled("EndpointSlice", namespace, SERVICE, name)
+        if not slices and "Service" in parts:
+            slices = await self._endpoint_slices(namespace, name)
         return sum(
             mapping(endpoint.get("conditions")).get("ready") in (None, True)  # not said means ready
             for item in slices
             for endpoint in mappings(item.get("endpoints"))
         )
+
+    async def _endpoint_slices(self, namespace: str, service: str) -> list[Manifest]:
+        """Read anew, and not kept: a Service that has lost our labels takes those of its EndpointSlices
+        along, and the watch brings none without. Else every Service has at least one, be it empty."""
+        try:
+            return await self._objects.list(
+                "EndpointSlice", namespace=namespace, selector=f"{SERVICE}={service}"
+            )
+        except InterlockError as error:  # nobody waits for it: a revert could be what is due
+            log.warning("endpoints of Service %s/%s are not known: %s", namespace, service, error)
+            return []
 
     # ------------------------------------------------------------ what is remembered
     def _memory(self, rollout: Rollout, route: Manifest | None) -> _Remembered:
