@@ -11,6 +11,7 @@ import pytest
 
 from interlock.analysis.gates import GateReading, SplitReading, Verdict
 from interlock.core import plans
+from interlock.core.decide import decide
 from interlock.core.observation import NOTHING, Holds, Memory, Observation, Obstacle, Unreadable
 from interlock.core.steps import Held, Transition, place_of, what_happens
 from interlock.core.table import ANSWERS, BLOCKABLE, Event, Hold, Move, Pass, Place
@@ -303,6 +304,23 @@ def test_silence_while_prometheus_is_unreadable_counts_from_its_first_moment() -
     found = what_happens(late_, NOW)
     assert isinstance(found, Transition)
     assert found.cause == "Blind"
+
+
+def test_a_time_yet_to_come_does_not_keep_a_deadline_from_running() -> None:
+    """The controller manager's clock is ahead: it counts from when it was first seen."""
+    seen = unavailable_for(PLACES[Place.RUNNING](), hours=-3)
+    kept = decide(seen, NOW).status.attempt
+    assert kept is not None
+    assert kept.unavailable_since == NOW
+    later = with_attempt(seen, unavailable_since=NOW)
+    assert what_happens(later, NOW + timedelta(seconds=119)) is None
+    found = what_happens(later, NOW + timedelta(seconds=120))
+    assert isinstance(found, Transition)
+    assert found.cause == "ProgressDeadline"
+    again = with_attempt(PLACES[Place.RUNNING](), unavailable_since=NOW)
+    up = decide(again, NOW + timedelta(seconds=5)).status.attempt
+    assert up is not None
+    assert up.unavailable_since is None, "it is forgotten when it is Available again"
 
 
 def test_a_wrong_split_keeps_the_attempt_from_walking_on_though_all_gates_pass() -> None:

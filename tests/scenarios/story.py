@@ -147,6 +147,8 @@ class Pods(Strict):
     room: int | None = None
     """How many of them find a node."""
     conversations: int | None = None
+    ahead: Seconds | None = None
+    """By how much the clock of who reports on their Deployment is ahead."""
 
 
 class Prometheus(Strict):

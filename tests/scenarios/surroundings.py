@@ -6,7 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -66,6 +66,8 @@ class Behaviour:
     """What comes of a call of each tool in a shadow, one a task; live all are `ok`. None: none is called."""
     room: int | None = None
     """More of its pods than these find no node; None: all find one."""
+    ahead: float = 0.0
+    """Seconds by which the clock of who reports on its Deployments is ahead."""
 
 
 @dataclass
@@ -192,7 +194,9 @@ class Surroundings:
     def _availability(self, deployment: Manifest, *, available: bool) -> Manifest:
         old = ((deployment.get("status") or {}).get("conditions") or [{}])[0]
         word = str(available)
-        since = old["lastTransitionTime"] if old.get("status") == word else format_time(self.now)
+        version = deployment["metadata"]["labels"][labels.AGENT_VERSION]
+        theirs = self.now + timedelta(seconds=self.behaviour[version].ahead)
+        since = old["lastTransitionTime"] if old.get("status") == word else format_time(theirs)
         return {"type": "Available", "status": word, "lastTransitionTime": since}
 
     async def _endpoints(self, service: Manifest, ready: dict[str, int]) -> None:

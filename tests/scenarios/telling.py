@@ -241,6 +241,8 @@ class Teller:
                 self.world.behaviour[who].ready = wanted.ready
             if wanted.room is not None:
                 self.world.behaviour[who].room = wanted.room
+            if wanted.ahead is not None:
+                self.world.behaviour[who].ahead = wanted.ahead
             for pod in self.world.pods.values():
                 if wanted.conversations is not None and who in (pod.version, pod.image):
                     pod.conversations = wanted.conversations

@@ -70,6 +70,17 @@ def elapsed(attempt: Attempt, now: datetime) -> timedelta:
     return max(NO_TIME, now - begin - stood)
 
 
+def noticed(attempt: Attempt, since: datetime | None, now: datetime) -> Attempt:
+    """The attempt that remembers since when something has been seen not to be Available, where the time that
+    is told (`since`; None while it is) is yet to come."""
+    held = None if since is None else attempt.unavailable_since
+    if since is not None and (held or since) > now:
+        held = now
+    if held == attempt.unavailable_since:
+        return attempt
+    return attempt.model_copy(update={"unavailable_since": held})
+
+
 def turned(attempt: Attempt, now: datetime, *, stands: bool) -> Attempt:
     """The attempt with its clock standing or going from now on; the same one when nothing changes."""
     since = attempt.clock_stopped_time

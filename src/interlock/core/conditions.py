@@ -198,7 +198,7 @@ def first_version_fails(seen: Observation, now: datetime) -> str:
     if stable is None or not _is_alone(seen, stable):
         return ""
     state = seen.workloads.get(stable.workload, NOTHING)
-    since = workloads.unavailable_since(state)
+    since = waits.unavailable_since(seen, stable.workload, now)
     limit = waits.progress_deadline(seen, stable.workload)
     if since is None or now - since < limit or workloads.is_available(state):
         return ""
@@ -219,7 +219,7 @@ def first_version_deadline(seen: Observation, now: datetime) -> timedelta | None
     stable = seen.rollout.status.stable
     if stable is None or not _is_alone(seen, stable):
         return None
-    since = workloads.unavailable_since(seen.workloads.get(stable.workload, NOTHING))
+    since = waits.unavailable_since(seen, stable.workload, now)
     left = None if since is None else since + waits.progress_deadline(seen, stable.workload) - now
     return left if left is not None and left > timedelta(0) else None
 

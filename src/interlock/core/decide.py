@@ -9,14 +9,25 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from interlock.core import baseline, children, clock, ledger, silence, status, traffic, waits, wanted
+from interlock.core import (
+    baseline,
+    children,
+    clock,
+    ledger,
+    silence,
+    status,
+    traffic,
+    waits,
+    wanted,
+    workloads,
+)
 from interlock.core.adoption import belongs
 from interlock.core.conditions import first_version_deadline, first_version_fails
 from interlock.core.effects import Effect, RestoreChild, WriteRoute
-from interlock.core.observation import Holds, Observation
+from interlock.core.observation import NOTHING, Holds, Observation
 from interlock.core.route import allowed_route, is_applied, is_closed
 from interlock.core.steps import Transition, next_transition
-from interlock.model.release import Stage
+from interlock.model.release import Stage, VersionIdentity
 from interlock.model.rolloutstatus import Attempt, RolloutStatus, TrafficStatus
 from interlock.reasons import UNDESIRED, Reason
 
@@ -75,7 +86,7 @@ def _kept_up(seen: Observation, now: datetime) -> RolloutStatus:
     if attempt is None or attempt.stage is Stage.DONE:
         return _at_rest(seen, current, now)
     kept = clock.set_back(attempt, now, seen.timing.route_margin)
-    kept = _clock_started(seen, kept, now)
+    kept = _noticed(seen, _clock_started(seen, kept, now), current.candidate, now)
     quiet = silence.stored(seen, kept, now)
     if quiet != kept.no_data:
         kept = kept.model_copy(update={"no_data": quiet})
@@ -94,12 +105,20 @@ def _at_rest(seen: Observation, current: RolloutStatus, now: datetime) -> Rollou
     if current.candidate and wanted.serves(seen) and attempt and waits.is_recorded(seen, attempt):
         # what was tried last is told until the stable version is asked for again: then it may be tried anew
         current = current.model_copy(update={"candidate": None})
+    if attempt is not None and (kept := _noticed(seen, attempt, current.stable, now)) is not attempt:
+        current = current.model_copy(update={"attempt": kept})
     fails = bool(first_version_fails(seen, now))
     if fails and seen.rollout.spec.on_first_version_failure == "CloseRoute":
         return current.model_copy(update={"traffic": TrafficStatus()})
     if is_closed(current) and not fails:
         return current.model_copy(update={"traffic": traffic.ALL_STABLE})
     return current
+
+
+def _noticed(seen: Observation, attempt: Attempt, whose: VersionIdentity | None, now: datetime) -> Attempt:
+    """Keeps since when a workload that has a deadline is down."""
+    state = seen.workloads.get(whose.workload, NOTHING) if whose else NOTHING
+    return clock.noticed(attempt, workloads.unavailable_since(state), now)
 
 
 def _clock_started(seen: Observation, attempt: Attempt, now: datetime) -> Attempt:

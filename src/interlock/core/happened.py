@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from interlock.analysis.gates import EvidenceReport, SplitReading
 from interlock.analysis.silence import Silence
-from interlock.core import baseline, clock, plans, silence, sizes, waits, wanted, workloads
+from interlock.core import baseline, clock, plans, silence, sizes, waits, wanted
 from interlock.core.observation import NOTHING, Holds, Observation, Obstacle, Target, Template, Unusable
 from interlock.core.route import is_applied
 from interlock.core.table import Event
@@ -102,7 +102,7 @@ def not_available(seen: Observation, attempt: Attempt, now: datetime) -> str | N
             return None
         return f"workload {', '.join(names)} did not become Available within {limit.total_seconds():.0f} s"
     state = seen.workloads.get(tested.workload, NOTHING)
-    since = workloads.unavailable_since(state)
+    since = waits.unavailable_since(seen, tested.workload, now)
     if since is None or _is_excused(seen, attempt, now):
         return None
     if not state.ready_endpoints:

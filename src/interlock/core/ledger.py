@@ -122,6 +122,7 @@ def _placed(seen: Observation, previous: Attempt, move: Transition, now: datetim
         "sized_step": None,
         "clock_stopped_time": None,
         "clock_stopped_seconds": None,
+        "unavailable_since": None,
         "no_data": None,
         "split_mismatch": None,
     }

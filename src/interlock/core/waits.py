@@ -136,6 +136,19 @@ def progress_deadline(seen: Observation, workload: str) -> timedelta:
     return timedelta(seconds=spec.get("progressDeadlineSeconds", PROGRESS_DEADLINE_SECONDS))
 
 
+def unavailable_since(seen: Observation, workload: str, now: datetime) -> datetime | None:
+    """Since when a workload has not been Available; None while its Deployment does not say so.
+
+    Whoever wrote that may have a clock that is ahead of ours. Then it counts from when we first saw it: to
+    wait for their time to come would be to wait for as long as their clock is wrong.
+    """
+    told = workloads.unavailable_since(seen.workloads.get(workload, NOTHING))
+    attempt = seen.rollout.status.attempt
+    if told is None or attempt is None:
+        return told
+    return min(told, attempt.unavailable_since or now)
+
+
 def stable_can_serve(seen: Observation) -> bool:
     """Has the stable version a ready endpoint? True while there is no stable version."""
     stable = seen.rollout.status.stable

@@ -101,6 +101,8 @@ class Attempt(ApiModel):
     """Since when the step's clock stands still: paused, no traffic at all, or a wrong split of it."""
     clock_stopped_seconds: Annotated[int, Field(ge=0)] | None = None
     """How long the clock of the present step stood still before that."""
+    unavailable_since: Time | None = None
+    """Since when what must be Available is seen not to be, where its Deployment names a time yet to come."""
     no_data: NoData | None = None
     split_mismatch: SplitMismatch | None = None
     """While it is there, the attempt does not walk on."""
