@@ -51,8 +51,7 @@ def wanted_workloads(seen: Observation, status: RolloutStatus) -> dict[str, Want
     if status.stable:
         wanted[status.stable.workload] = Wanted(status.stable, "live", sizes.serving(rollout))
     for name, needed in needed_workloads(seen, status).items():
-        replicas = sizes.candidate(rollout) if needed.mode == "live" else sizes.shadow(rollout)
-        wanted[name] = Wanted(needed.identity, needed.mode, replicas)
+        wanted[name] = Wanted(needed.identity, needed.mode, needed.replicas)
     return wanted
 
 

@@ -73,10 +73,11 @@ def share_in_words(step: Step) -> str:
 # ------------------------------------------------------------------ workloads
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """One workload that an attempt needs beside the one that serves: whose, and in which mode."""
+    """One workload that an attempt needs beside the one that serves: whose, in which mode, how many pods."""
 
     identity: VersionIdentity
     mode: str
+    replicas: int
 
 
 def needed_workloads(seen: Observation, status: RolloutStatus) -> dict[str, Needed]:
@@ -88,12 +89,14 @@ def needed_workloads(seen: Observation, status: RolloutStatus) -> dict[str, Need
     attempt, candidate, stable = status.attempt, status.candidate, status.stable
     if attempt is None or candidate is None or attempt.stage not in ACTIVE:
         return {}
-    needed = {candidate.workload: Needed(candidate, "live")}
+    rollout = seen.rollout.model_copy(update={"status": status})
+    shadow = sizes.shadow(rollout)
+    needed = {candidate.workload: Needed(candidate, "live", sizes.candidate(rollout))}
     ahead = _shadows_ahead(seen, attempt)
     if stable is not None and ahead:
-        needed[workloads.shadow_name(candidate.workload)] = Needed(candidate, "shadow")
+        needed[workloads.shadow_name(candidate.workload)] = Needed(candidate, "shadow", shadow)
         if any(shadow.control for shadow in ahead):
-            needed[workloads.shadow_name(stable.workload)] = Needed(stable, "shadow")
+            needed[workloads.shadow_name(stable.workload)] = Needed(stable, "shadow", shadow)
     return needed
 
 
@@ -106,11 +109,14 @@ def _shadows_ahead(seen: Observation, attempt: Attempt) -> list[Shadow]:
 
 
 def unavailable(seen: Observation) -> list[str]:
-    """Needed workloads that are not Available."""
+    """Needed workloads that are not Available with as many pods as they must have.
+
+    A Deployment that is smaller is Available all the same: perhaps nobody may make it larger.
+    """
     return [
         name
-        for name in needed_workloads(seen, seen.rollout.status)
-        if not workloads.is_available(seen.workloads.get(name, NOTHING))
+        for name, needed in needed_workloads(seen, seen.rollout.status).items()
+        if not workloads.is_available(seen.workloads.get(name, NOTHING), at_least=needed.replicas)
     ]
 
 
@@ -189,7 +195,7 @@ def waiting_for(seen: Observation, now: datetime) -> list[str]:
     attempt = seen.rollout.status.attempt
     if attempt is None:
         return []
-    waits = [f"workload {name} to become Available" for name in unavailable(seen)]
+    waits = [_pods_awaited(seen, name) for name in unavailable(seen)]
     if not is_recorded(seen, attempt):
         waits.append("the last transition to be recorded in its Release")
     if not is_applied(seen):
@@ -199,6 +205,13 @@ def waiting_for(seen: Observation, now: datetime) -> list[str]:
     if attempt.stage in WALKING:
         waits += _step_waits(seen, attempt, now)
     return waits
+
+
+def _pods_awaited(seen: Observation, name: str) -> str:
+    if not workloads.is_available(seen.workloads.get(name, NOTHING)):
+        return f"workload {name} to become Available"
+    size = needed_workloads(seen, seen.rollout.status)[name].replicas
+    return f"workload {name} to have {size} pods that are Available"
 
 
 def _route_awaited(seen: Observation) -> str:

@@ -263,12 +263,13 @@ def service(rollout: Rollout, workload: str, *, mode: str, port: int | None = No
     }
 
 
-def is_available(state: WorkloadState) -> bool:
-    """Every wanted pod of the current template is Available and the Service has endpoints."""
+def is_available(state: WorkloadState, at_least: int = 0) -> bool:
+    """Every wanted pod of the current template, `at_least` so many, is Available and the Service has
+    endpoints."""
     if state.deployment is None or state.service is None or not state.ready_endpoints:
         return False
     spec, status = mapping(state.deployment.get("spec")), mapping(state.deployment.get("status"))
-    wanted = whole(spec.get("replicas"), 1)
+    wanted = max(at_least, whole(spec.get("replicas"), 1))
     return (
         whole(status.get("observedGeneration")) >= whole(state.deployment["metadata"].get("generation"))
         and whole(status.get("updatedReplicas")) >= wanted
