@@ -220,6 +220,15 @@ def test_after_a_lull_it_has_as_long_again() -> None:
     assert gone.cause == "Blind"
 
 
+def test_a_new_attempt_that_waits_for_the_record_of_the_last_one_says_so() -> None:
+    rest = at_rest(parsed("v2"))
+    waiting = decide(replace(rest, target=V2, recorded_seq=rest.recorded_seq - 1), NOW)
+    assert waiting.move is None
+    assert message(waiting.status, "Ready") == (
+        "a new attempt starts when the end of attempt 2 is recorded in its Release"
+    )
+
+
 def test_a_transition_time_moves_only_with_the_status() -> None:
     first = decide(CANARY, NOW).status
     later = after(CANARY, first, ())

@@ -188,6 +188,9 @@ def _not_serving(seen: Observation) -> tuple[Said, bool]:
 def _about_to_start(seen: Observation) -> str:
     if wanted.must_wait_for_a_drain(seen):
         return f"a new attempt starts when one of {MAX_DRAINING} workloads has ended its conversations"
+    attempt = seen.rollout.status.attempt
+    if attempt is not None and not waits.is_recorded(seen, attempt):
+        return f"a new attempt starts when the end of attempt {attempt.number} is recorded in its Release"
     return "a new attempt is about to start"
 
 

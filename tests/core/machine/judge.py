@@ -46,6 +46,7 @@ class Judge:
         check_shares(before, decision)
         check_conditions(before, after)
         check_progress(seen, decision, now)
+        check_told(seen, decision)
         attempt = before.attempt
         if attempt is not None and attempt.stage in WALKING:
             self._harm(seen, decision)
@@ -151,6 +152,20 @@ def check_progress(seen: Observation, decision: Decision, now: datetime) -> None
     assert now.timestamp() - report.last_sample <= seen.timing.freshness, "walked on old data"
     verdicts = {gate.name: gate.verdict for gate in report.gates if gate.judged}
     assert set(verdicts.values()) <= {Verdict.PASS}, f"walked on with {verdicts}"
+
+
+def check_told(seen: Observation, decision: Decision) -> None:
+    """Where nothing moves it is said what is awaited, of the spec as it is now."""
+    status, generation = decision.status, seen.rollout.metadata.generation
+    said = {condition.type: condition for condition in status.conditions}
+    assert status.observed_generation == generation
+    assert {condition.observed_generation for condition in status.conditions} == {generation}
+    ready = said["Ready"]
+    assert ready.message
+    if decision.move is not None or decision.wake == timedelta(0) or ready.status == "True":
+        return
+    assert "waiting for nothing" not in ready.message, ready.message
+    assert ready.message != "a new attempt is about to start"
 
 
 def check_the_way_back(seen: Observation, now: datetime) -> None:
