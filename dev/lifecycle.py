@@ -37,7 +37,7 @@ while `status.draining` lists the workload; the attempt does not wait for that.
 WHERE = {
     Place.NEW: "Nothing was tried yet, or the status was lost and has been rebuilt from the Releases.",
     Place.PREPARING_FIRST: "The first version is made ready. There is nothing to go back to and nothing to "
-    "compare with: it serves when it is Available.",
+    "compare with: it gets all requests once it is Available, and serves when the gateway has its route.",
     Place.PREPARING: "The candidate's workload is made ready beside stable; it has no traffic.",
     Place.RUNNING: "The candidate is in a shadow or a canary step.",
     Place.SOAKING: "The candidate has all traffic but the hold-out; stable is still warm.",

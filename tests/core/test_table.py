@@ -13,15 +13,16 @@ from interlock.analysis.gates import GateReading, SplitReading, Verdict
 from interlock.core import plans
 from interlock.core.decide import decide
 from interlock.core.observation import NOTHING, Holds, Memory, Observation, Obstacle, Unreadable
+from interlock.core.route import as_if_first_serves, desired_route
 from interlock.core.steps import Held, Transition, place_of, what_happens
 from interlock.core.table import ANSWERS, BLOCKABLE, Event, Hold, Move, Pass, Place
+from interlock.core.traffic import ALL_FIRST
 from interlock.model.release import Stage
 from interlock.model.rolloutstatus import (
     NoData,
     Quarantined,
     RolloutStatus,
     SplitMismatch,
-    TrafficStatus,
 )
 from interlock.reasons import Reason
 from tests.core.seen import (
@@ -32,6 +33,7 @@ from tests.core.seen import (
     V1,
     V2,
     V3,
+    accepted,
     at_rest,
     gate,
     identity,
@@ -56,7 +58,7 @@ def new() -> Observation:
 def first() -> Observation:
     """The first version is prepared and not yet Available."""
     seen = trying(Stage.PREPARING)
-    status = seen.rollout.status.model_copy(update={"stable": None, "traffic": TrafficStatus()})
+    status = seen.rollout.status.model_copy(update={"stable": None, "traffic": ALL_FIRST})
     unserved = replace(seen, rollout=seen.rollout.model_copy(update={"status": status}), route=None)
     return just_begun(not_ready(unserved))
 
@@ -133,6 +135,14 @@ def ready(seen: Observation) -> Observation:
         up[name] = replace(up[name], ready_endpoints=2)
     accepted = replace(seen.route, accepted=True) if seen.route else None
     return replace(seen, workloads=up, evidence=report(), route=accepted)
+
+
+def first_routed(seen: Observation) -> Observation:
+    """The first version is Available, and the gateway has its route."""
+    up = ready(seen)
+    serving = as_if_first_serves(up)
+    route = desired_route(serving, serving.rollout.status) if serving else None
+    return replace(up, route=accepted(route)) if route else up
 
 
 def alert_fires(seen: Observation) -> Observation:
@@ -214,7 +224,7 @@ HAPPENINGS: dict[Event, Happening] = {
     Event.OBSTRUCTED: lambda seen: replace(
         seen, obstacles=(Obstacle(Reason.AGENT_TAKEN, "Rollout other has it", Holds.START),)
     ),
-    Event.FIRST_AVAILABLE: ready,
+    Event.FIRST_AVAILABLE: first_routed,
     Event.STEP_DUE: ready,
     Event.FULL_DUE: ready,
     Event.SOAK_PASSED: ready,

@@ -46,7 +46,7 @@ def trying(seq: int, stage: str, index: int, traffic: Manifest, **more: Any) -> 
     return {"stable": stable("v1"), "candidate": version("v2"), "attempt": told, "traffic": traffic}
 
 
-FIRST: Manifest = {"candidate": version("v1"), "attempt": attempt(), "traffic": shares(0)}
+FIRST: Manifest = {"candidate": version("v1"), "attempt": attempt(), "traffic": shares(0, 100)}
 SERVING: Manifest = {
     "stable": stable("v1"),
     "attempt": attempt(1, 2, stage="Done", outcome="Promoted"),

@@ -90,7 +90,8 @@ def test_the_route_of_a_first_version_that_fails_is_closed_and_opened_again(api:
 
 
 def test_a_first_version_that_never_serves_is_given_up(api: Api) -> None:
-    given_up = FIRST | {"attempt": attempt(1, 2, stage="Done", outcome="Superseded")}
+    over = attempt(1, 2, stage="Done", outcome="Superseded")
+    given_up = FIRST | {"attempt": over, "traffic": shares(0)}
     second = attempt(2, 1)
     Life(api).live(FIRST, given_up, FIRST | {"candidate": version("v2"), "attempt": second})
 
@@ -188,7 +189,8 @@ ILLEGAL: list[tuple[str, Manifest, str]] = [
     ("shadow", LIFE["shadow"] | {"traffic": shares(100, shadow=20, controlPercent=20)}, RAISED),
     ("preparing", LIFE["preparing"] | {"traffic": shares(100, controlPercent=20)}, NO_SHARE),
     ("preparing", LIFE["shadow"] | {"traffic": shares(100, shadow=20, controlPercent=20)}, SHARES),
-    ("first", FIRST | {"traffic": shares(0, 100)}, NO_SHARE),
+    ("first", FIRST | {"attempt": attempt(1, 2, stage="Done", outcome="Superseded")}, NO_SHARE),
+    ("first", FIRST | {"traffic": shares(0, 100, shadow=20)}, RAISED),
     ("serving", SERVING | {"traffic": shares(95, 5)}, NO_SHARE),
     ("preparing", LIFE["preparing"] | {"traffic": shares(100, shadow=20)}, NO_SHARE),
     ("preparing", LIFE["preparing"] | {"traffic": shares(0, 100)}, NO_SHARE),

@@ -69,7 +69,7 @@ async def _check_route(objects: Objects, before: Manifest | None, route: Manifes
     rollout = Rollout.read(owner)
     status = rollout.status
     weights, mirrors = backends(route)
-    closed = status.traffic == TrafficStatus() and status.stable is not None
+    closed = status.traffic == TrafficStatus()
     assert sum(weights.values()) == (0 if closed else 100), weights
     assert 0 not in weights.values() or 100 in weights.values(), "an explicit 0 is a revert"
     reverting = status.attempt is not None and status.attempt.stage is Stage.REVERTING

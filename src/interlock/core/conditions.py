@@ -237,7 +237,7 @@ def _traffic_shifted(seen: Observation) -> dict[ConditionType, Said]:
     text = f"stable {split.stable_percent} %, candidate {split.candidate_percent} %"
     text += f", mirrored {split.shadow_percent} %" if split.shadow_percent else ""
     text += f" and to stable's shadow {split.control_percent} %" if split.control_percent else ""
-    text = "the route is closed" if is_closed(current) else text
+    text = "the route is closed" if is_closed(current) or current.stable is None else text
     if waits_for := put_off(seen):
         text += f"; the former {', '.join(waits_for)} of spec.traffic, while something is in the way"
     found = current.attempt.split_mismatch if current.attempt else None

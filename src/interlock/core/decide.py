@@ -26,7 +26,7 @@ from interlock.core.conditions import first_version_deadline, first_version_fail
 from interlock.core.effects import Effect, RestoreChild, WriteRoute
 from interlock.core.observation import NOTHING, Holds, Observation
 from interlock.core.route import allowed_route, is_applied, is_closed
-from interlock.core.steps import Transition, next_transition
+from interlock.core.steps import Transition, next_transition, what_happens
 from interlock.model.release import Stage, VersionIdentity
 from interlock.model.rolloutstatus import Attempt, RolloutStatus, TrafficStatus
 from interlock.reasons import UNDESIRED, Reason
@@ -72,6 +72,11 @@ def decide(seen: Observation, now: datetime) -> Decision:
     after = replace(seen, rollout=seen.rollout.model_copy(update={"status": intent}))
     described = status.describe(after, seen.rollout.status, now)
     effects = (*_effects(after, seen, intent, now), *ledger.clearing(seen, now))
+    if move is None and (opening := _opening(seen, now)):
+        effects = (*opening, *effects)
+        before = seen.rollout.status
+        is_told = before.observed_generation == seen.rollout.metadata.generation
+        described = before if is_told else described
     again = remembered or any(isinstance(effect, RestoreChild) for effect in effects)
     wake = timedelta(0) if again else _wake(after, now)  # our own writes wake nobody
     if (left := children.put_back_in(after, intent, now)) is not None:
@@ -163,6 +168,17 @@ def _route(after: Observation, intent: RolloutStatus) -> list[Effect]:
     elif any(obstacle.holds is Holds.ROUTE for obstacle in after.obstacles):
         return []  # another route would win silently, or there is no gateway to take it
     return [WriteRoute(desired)]
+
+
+def _opening(seen: Observation, now: datetime) -> list[Effect]:
+    """The route of a first version, once it is Available and nothing holds it.
+
+    Nothing is told meanwhile: in a moment the gateway has it, and one write says that it serves.
+    """
+    first = waits.first_to_open(seen, now)
+    if first is None or what_happens(seen, now) is not None:
+        return []
+    return _route(first, first.rollout.status)
 
 
 def _wake(after: Observation, now: datetime) -> timedelta | None:

@@ -62,6 +62,8 @@ def _split(seen: Observation, move: Transition) -> TrafficStatus:
     if move.stage in (Stage.RUNNING, Stage.SOAKING):
         return traffic.intended(seen.rollout.spec.strategy.steps[move.step_index])
     promoted = move.outcome is Outcome.PROMOTED
+    if move.stage is Stage.PREPARING and seen.rollout.status.stable is None:
+        return traffic.ALL_FIRST
     return traffic.ALL_STABLE if promoted or seen.rollout.status.stable else TrafficStatus()
 
 
@@ -202,6 +204,8 @@ def _entry(
 ) -> Entry:
     steps = seen.rollout.spec.strategy.steps
     walks = move.stage in (Stage.RUNNING, Stage.SOAKING) and move.step_index < len(steps)
+    if split == traffic.ALL_FIRST and move.stage is Stage.PREPARING:
+        split = TrafficStatus()  # it gets nothing yet
     return Entry(
         seq=attempt.seq,
         time=now,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from interlock.core import traffic
 from interlock.core.adoption import belongs
@@ -11,7 +12,7 @@ from interlock.core.observation import NOTHING, Manifest, Observation
 from interlock.core.parts import mapping, mappings
 from interlock.core.workloads import shadow_name
 from interlock.model.release import Stage
-from interlock.model.rolloutstatus import RolloutStatus, TrafficStatus
+from interlock.model.rolloutstatus import RolloutStatus, StableVersion, TrafficStatus
 from interlock.reasons import Reason
 
 _ATTACHED = {"parentRefs": "parentRefs", "hostnames": "hostnames", "rules": "matches"}
@@ -22,6 +23,18 @@ def desired_route(seen: Observation, status: RolloutStatus) -> Manifest | None:
     """The HTTPRoute for the stored intent; None while no version serves."""
     asked = _asked_for(seen, status)
     return None if asked is None else _where_it_is(seen, asked, status.traffic)
+
+
+def as_if_first_serves(seen: Observation) -> Observation | None:
+    """The Rollout as if the first version that it prepares served already; None where it prepares none."""
+    status = seen.rollout.status
+    attempt, tested = status.attempt, status.candidate
+    if status.stable or attempt is None or tested is None or attempt.stage is not Stage.PREPARING:
+        return None
+    serving = StableVersion(**tested.model_dump(), since=attempt.stage_started_time)
+    changes = {"stable": serving, "candidate": None, "traffic": traffic.ALL_STABLE}
+    told = seen.rollout.model_copy(update={"status": status.model_copy(update=changes)})
+    return replace(seen, rollout=told)
 
 
 def put_off(seen: Observation) -> list[str]:
@@ -39,7 +52,7 @@ def _asked_for(seen: Observation, status: RolloutStatus) -> Manifest | None:
     """The route as the spec would have it."""
     attempt, candidate, split = status.attempt, status.candidate, status.traffic
     if status.stable is None or split is None:
-        return None
+        return _closed(seen, status)
     share = split.stable_percent + (split.candidate_percent if candidate else 0)
     if share != 100 and not is_closed(status):
         return None  # not ours; a route that lacks a backend would answer requests with errors
@@ -61,6 +74,14 @@ def _asked_for(seen: Observation, status: RolloutStatus) -> Manifest | None:
 
 def _ports(seen: Observation) -> dict[str, int]:
     return {name: port_of(seen.rollout, state) for name, state in seen.workloads.items()}
+
+
+def _closed(seen: Observation, status: RolloutStatus) -> Manifest | None:
+    """A first version that was given up when its route stood already leaves nobody to answer."""
+    over = status.attempt is not None and status.attempt.stage is Stage.DONE
+    if not over or seen.route is None:
+        return None
+    return traffic.http_route(seen.rollout, TrafficStatus(), stable="", candidate=None, keep_candidate=False)
 
 
 def _where_it_is(seen: Observation, asked: Manifest, split: TrafficStatus | None) -> Manifest:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from interlock.analysis.gates import EvidenceReport
-from interlock.core import labels, results
+from interlock.core import labels, results, traffic
 from interlock.core.conditions import Said, conditions
 from interlock.core.observation import NOTHING, Manifest, Observation, Target
 from interlock.core.parts import mapping, mappings, whole
@@ -16,7 +16,7 @@ from interlock.core.waits import ACTIVE, WALKING, running_step
 from interlock.model.base import format_time
 from interlock.model.conditions import Condition, ConditionStatus
 from interlock.model.release import Outcome, Stage
-from interlock.model.rolloutstatus import Attempt, GateStatus, RolloutStatus, TrafficStatus
+from interlock.model.rolloutstatus import Attempt, GateStatus, RolloutStatus
 from interlock.reasons import ConditionType, Reason
 
 _AT_REST = {
@@ -128,7 +128,7 @@ def _step(seen: Observation, attempt: Attempt | None) -> str:
 
 def _live_share(seen: Observation) -> int:
     """The share of the version in the VERSION column."""
-    split = seen.rollout.status.traffic or TrafficStatus()
+    split = traffic.at_present(seen.rollout.status)
     return split.stable_percent if _at_rest_as_named(seen) else split.candidate_percent
 
 

@@ -51,7 +51,7 @@ class Event(StrEnum):
     STEPS_EDITED = "spec.strategy.steps changes, or the gates can no longer be followed"
     SPLIT_AWAITED = "on record: tasks are not split by the weights"
     OBSTRUCTED = "the spec cannot be followed, or another object is in the way"
-    FIRST_AVAILABLE = "the first version is Available"
+    FIRST_AVAILABLE = "the first version is Available, and the gateway has its route"
     STEP_DUE = "every gate passes; the next step is a shadow or a canary"
     FULL_DUE = "every gate passes; the next step is full"
     SOAK_PASSED = "every gate passes and the soak is over"

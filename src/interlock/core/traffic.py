@@ -14,12 +14,19 @@ from interlock.core.observation import Manifest, RouteState, WorkloadState
 from interlock.core.parts import mapping, mappings, text, whole
 from interlock.core.workloads import covers, owner_reference, shadow_name
 from interlock.model.rollout import Rollout, Step
-from interlock.model.rolloutstatus import TrafficStatus
+from interlock.model.rolloutstatus import RolloutStatus, TrafficStatus
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 ROUTE_API_VERSION = f"{GATEWAY_GROUP}/v1"
 
 ALL_STABLE = TrafficStatus(stable_percent=100)
+ALL_FIRST = TrafficStatus(candidate_percent=100)
+"""What a first version is to get as soon as it is Available."""
+
+
+def at_present(status: RolloutStatus) -> TrafficStatus:
+    """The shares that are shown: a first version that is prepared gets nothing yet."""
+    return status.traffic if status.traffic and status.stable else TrafficStatus()
 
 
 def intended(step: Step) -> TrafficStatus:

@@ -9,7 +9,7 @@ from interlock.analysis.gates import EvidenceReport, Verdict
 from interlock.core import clock, silence, sizes, traffic, workloads
 from interlock.core.fingerprint import fingerprint
 from interlock.core.observation import NOTHING, Observation, Template
-from interlock.core.route import is_applied, unready
+from interlock.core.route import as_if_first_serves, is_applied, unready
 from interlock.errors import SpecError
 from interlock.model.release import Stage, VersionIdentity
 from interlock.model.rollout import Rollout, RolloutSpec, Shadow, Step
@@ -192,6 +192,21 @@ def overdue_step(seen: Observation, attempt: Attempt, now: datetime) -> str | No
 
 def waiting_for(seen: Observation, now: datetime) -> list[str]:
     """What keeps the attempt from walking on; empty when nothing does."""
+    first = first_to_open(seen, now)
+    if first is not None and not is_applied(first):
+        return [_route_awaited(first)]
+    return _waiting_for(seen, now)
+
+
+def first_to_open(seen: Observation, now: datetime) -> Observation | None:
+    """As if the first version served already, once only the gateway keeps it from that.
+
+    It counts as stable when the gateway has its route: whom nobody can reach is nothing to go back to.
+    """
+    return None if _waiting_for(seen, now) else as_if_first_serves(seen)
+
+
+def _waiting_for(seen: Observation, now: datetime) -> list[str]:
     attempt = seen.rollout.status.attempt
     if attempt is None:
         return []

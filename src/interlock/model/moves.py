@@ -131,10 +131,13 @@ STATUS = rules(
         "must begin the first `attempt` with `seq` 1 and `stage` Preparing",
     ),
     (
-        (f"{_NO_SHARE} || self.?attempt.?stage.orValue('') in ['Running', 'Soaking']"),
+        (
+            f"{_NO_SHARE} || self.?attempt.?stage.orValue('') in "
+            "(has(self.stable) ? ['Running', 'Soaking'] : ['Preparing'])"
+        ),
         (
             "must have `traffic.candidatePercent`, `traffic.shadowPercent` and `traffic.controlPercent` 0 "
-            "unless `attempt.stage` is Running or Soaking"
+            "unless `attempt.stage` is Running or Soaking, or Preparing where there is no `stable` yet"
         ),
     ),
     (

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from interlock.analysis.gates import EvidenceReport
 from interlock.core.decide import Decision
 from interlock.core.observation import Manifest, Observation
+from interlock.core.traffic import at_present
 from interlock.model.release import Release, Stage
 from interlock.model.result import Result
 from interlock.model.rollout import Rollout
@@ -110,12 +111,12 @@ class Telemetry:
 
         stable = status.stable.version if status.stable else ""
         put(self.info, (*place, rollout.spec.agent, stable, status.phase or ""), 1)
-        split = status.traffic
+        split = at_present(status)
         shares = {
-            "stable": split.stable_percent if split else 0,
-            "candidate": split.candidate_percent if split else 0,
-            "shadow": split.shadow_percent if split else 0,
-            "control": split.control_percent if split else 0,
+            "stable": split.stable_percent,
+            "candidate": split.candidate_percent,
+            "shadow": split.shadow_percent,
+            "control": split.control_percent,
         }
         for track, share in shares.items():
             put(self.weight, (*place, track), share)

@@ -10,8 +10,9 @@ from interlock.core.adoption import belongs
 from interlock.core.decide import Decision, decide
 from interlock.core.effects import WriteRoute
 from interlock.core.observation import NOTHING, Observation
-from interlock.core.route import is_applied
-from interlock.core.traffic import can_receive
+from interlock.core.route import as_if_first_serves, is_applied
+from interlock.core.traffic import ALL_FIRST, can_receive
+from interlock.core.workloads import is_available
 from interlock.model.release import Outcome, Stage
 from interlock.model.rollout import Rollout
 from interlock.model.rolloutstatus import RolloutStatus
@@ -47,6 +48,7 @@ class Judge:
         check_conditions(before, after)
         check_progress(seen, decision, now)
         check_told(seen, decision)
+        check_opening(seen, decision)
         attempt = before.attempt
         if attempt is not None and attempt.stage in WALKING:
             self._harm(seen, decision)
@@ -87,10 +89,10 @@ class Judge:
     def _route(self, decision: Decision, route: Manifest) -> None:
         weights, _ = backends(route)
         status = decision.status
-        assert status.stable is not None
-        tested = status.candidate.workload if status.candidate else ""
+        assert status.stable or not weights or status.traffic == ALL_FIRST, "nobody is to serve"
+        stable, tested = (one.workload if one else "" for one in (status.stable, status.candidate))
         assert sum(weights.values()) in ((0, 100) if not weights else (100,)), weights
-        assert set(weights) <= {status.stable.workload, tested}, "somebody who is neither stable nor tried"
+        assert set(weights) <= {stable, tested}, "somebody who is neither stable nor tried"
         assert weights.get(tested, 0) <= share_of(status), "intent comes first"
         owner = route["metadata"]["ownerReferences"][0]["uid"]
         self._capped(owner, status, weights.get(tested, 0))
@@ -112,12 +114,16 @@ def _safety(report: EvidenceReport) -> bool:
 
 # ------------------------------------------------------------------ what a decision may do
 def check_shares(before: RolloutStatus, decision: Decision) -> None:
-    """Shares sum to 0 or 100, and only a move onward raises what the candidate gets."""
+    """Shares sum to 0 or 100, and only a move onward, or one that begins with nobody to compare with, raises
+    what the candidate gets."""
     after, move = decision.status, decision.move
     old, new = before.traffic, after.traffic
     assert new is None or new.stable_percent + new.candidate_percent in (0, 100), new
     onward = move is not None and move.stage in WALKING and not move.in_place
-    if not onward and new is not None:
+    begins_first = move is not None and move.begins is not None and after.stable is None
+    if begins_first:
+        assert new == ALL_FIRST
+    elif not onward and new is not None:
         assert new.candidate_percent <= (old.candidate_percent if old else 0), "raised without a move"
         assert new.shadow_percent <= (old.shadow_percent if old else 0), "raised without a move"
         assert new.control_percent <= (old.control_percent if old else 0), "raised without a move"
@@ -137,6 +143,8 @@ def check_progress(seen: Observation, decision: Decision, now: datetime) -> None
     assert not seen.obstacles, "walked on although something is in the way"
     assert seen.recorded_seq >= attempt.seq, "walked on before the last move was recorded"
     assert is_applied(seen), "walked on before the gateway had taken up the last move"
+    first = as_if_first_serves(seen)
+    assert first is None or is_applied(first), "stable before the gateway sends it anything"
     if attempt.stage is Stage.PREPARING:
         assert not seen.firing, "began while an alert fires"
         return
@@ -166,6 +174,19 @@ def check_told(seen: Observation, decision: Decision) -> None:
         return
     assert "waiting for nothing" not in ready.message, ready.message
     assert ready.message != "a new attempt is about to start"
+
+
+def check_opening(seen: Observation, decision: Decision) -> None:
+    """A first version gets its route when it is Available, and nothing holds it."""
+    tested, rollout = decision.status.candidate, seen.rollout
+    routes = [backends(effect.manifest)[0] for effect in decision.effects if isinstance(effect, WriteRoute)]
+    if decision.status.stable is not None or tested is None or not any(routes):
+        return
+    assert is_available(seen.workloads.get(tested.workload, NOTHING)), "opened before it is Available"
+    held = rollout.spec.paused or seen.problem or seen.obstacles
+    assert not held, "opened although something holds it"
+    if rollout.status.observed_generation == rollout.metadata.generation:
+        assert decision.status == rollout.status, "nothing is told before it serves"
 
 
 def check_the_way_back(seen: Observation, now: datetime) -> None:
