@@ -194,7 +194,7 @@ class Surroundings:
     def _availability(self, deployment: Manifest, *, available: bool) -> Manifest:
         old = ((deployment.get("status") or {}).get("conditions") or [{}])[0]
         word = str(available)
-        version = deployment["metadata"]["labels"][labels.AGENT_VERSION]
+        version = (deployment["metadata"].get("labels") or {}).get(labels.AGENT_VERSION, "")
         theirs = self.now + timedelta(seconds=self.behaviour[version].ahead)
         since = old["lastTransitionTime"] if old.get("status") == word else format_time(theirs)
         return {"type": "Available", "status": word, "lastTransitionTime": since}
