@@ -49,12 +49,14 @@ def test_requests_are_counted_by_verb_and_resource_within_the_span(tmp_path: Pat
 async def test_a_lane_ends_with_the_newest_value_and_works_on_a_key_once_at_a_time() -> None:
     done: list[tuple[str, int]] = []
     busy: set[str] = set()
-    newest = asyncio.Event()
+    both_begun, go_on, newest = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def work(key: str, value: int) -> None:
         assert key not in busy
         busy.add(key)
-        await asyncio.sleep(0.01)
+        if busy == {"a", "b"}:
+            both_begun.set()
+        await go_on.wait()
         busy.discard(key)
         done.append((key, value))
         if {("a", 2), ("b", 2)} <= set(done):
@@ -65,12 +67,13 @@ async def test_a_lane_ends_with_the_newest_value_and_works_on_a_key_once_at_a_ti
     for value in range(3):
         lanes.put("a", value)
         lanes.put("b", value)
-        await asyncio.sleep(0.002)
+        await asyncio.wait_for(both_begun.wait(), 10)
+    go_on.set()
     await asyncio.wait_for(newest.wait(), 10)
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
-    assert ("a", 1) not in done, "overtaken while its key was worked on"
+    assert sorted(done) == [("a", 0), ("a", 2), ("b", 0), ("b", 2)], "1 is overtaken"
 
 
 def test_a_fleet_is_dealt_out_evenly_under_names_of_their_own() -> None:
