@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 
 from interlock.core import decide as deciding
-from interlock.core import happened, ledger, waits
+from interlock.core import happened, ledger, transitions, waits
 from interlock.core.effects import Effect
 from interlock.core.observation import Observation
 from interlock.core.table import Event
@@ -34,13 +34,13 @@ def advance_on_anything(patch: pytest.MonkeyPatch) -> None:
 
 
 def keep_the_weight_of_what_fails(patch: pytest.MonkeyPatch) -> None:
-    split = ledger._split
+    split = transitions._split
 
     def kept(seen: Observation, move: Any) -> TrafficStatus:
         held = seen.rollout.status.traffic
         return held if move.stage is Stage.REVERTING and held is not None else split(seen, move)
 
-    patch.setattr(ledger, "_split", kept)
+    patch.setattr(transitions, "_split", kept)
 
 
 def leave_the_route_to_the_next_pass(patch: pytest.MonkeyPatch) -> None:

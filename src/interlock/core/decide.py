@@ -17,6 +17,7 @@ from interlock.core import (
     silence,
     status,
     traffic,
+    transitions,
     waits,
     wanted,
     workloads,
@@ -66,7 +67,7 @@ def decide(seen: Observation, now: datetime) -> Decision:
     remembered = baseline.rebuilt(seen, now)
     move = None if remembered else next_transition(seen, now)
     if move is not None:
-        intent = ledger.follow(seen, move, now)
+        intent = transitions.follow(seen, move, now)
     else:
         intent = remembered or _drained(seen, _kept_up(seen, now), now)
     after = replace(seen, rollout=seen.rollout.model_copy(update={"status": intent}))

@@ -1,6 +1,6 @@
 """What a Rollout's status says to people and machines: conditions, phase, columns. Pure.
 
-Never moves an attempt: stage, weights and quarantine come from `ledger`.
+Never moves an attempt: stage, weights and quarantine come from `transitions`.
 """
 
 from __future__ import annotations
