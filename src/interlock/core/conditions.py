@@ -94,7 +94,7 @@ def _under_way(seen: Observation, attempt: Attempt, now: datetime) -> tuple[Said
     left = "; ".join(waits.waiting_for(seen, now)[:6]) or "nothing"
     if stuck := _stuck(seen, attempt, left, now):
         return (FALSE, stuck[0], f"{where}: {stuck[1]}"), True
-    reason = Reason.STABLE_UNAVAILABLE if waits.dead_share(seen) else Reason.PROGRESSING
+    reason = Reason.STABLE_UNAVAILABLE if dead else Reason.PROGRESSING
     reason = Reason.METRICS_UNAVAILABLE if _is_silent(seen, now) else reason
     return (FALSE, reason, f"{where}: waiting for {left}"), False
 
